@@ -91,6 +91,9 @@ func loadCounter(store state.Store) (n int, value []byte, err error) {
 // nothing but what a kill cut off may be missing from the tale.
 func TestKilledProcessesLoseNoUpdate(t *testing.T) {
 	const processes = 4
+	// The longest delay is that of some Swaps, the shortest a part of one, so
+	// that the kills fall upon every step of it.
+	const spread = 150 * time.Microsecond
 	rounds := 8 // 32 kills
 	if testing.Short() {
 		rounds = 2
@@ -102,7 +105,7 @@ func TestKilledProcessesLoseNoUpdate(t *testing.T) {
 		var wg sync.WaitGroup
 		for p := range processes {
 			wg.Go(func() {
-				for _, n := range countAndKill(t, dir, 3+(round+p)%5) {
+				for _, n := range countAndKill(t, dir, 1+p, time.Duration(round*processes+p)*spread) {
 					mu.Lock()
 					winners[n]++
 					mu.Unlock()
@@ -135,9 +138,9 @@ func TestKilledProcessesLoseNoUpdate(t *testing.T) {
 	}
 }
 
-// countAndKill starts a process that counts, kills it after it has told of
-// some numbers, and returns all that it has told.
-func countAndKill(t *testing.T, dir string, some int) (told []int) {
+// countAndKill starts a process that counts, kills it delay after it has told
+// of some numbers, and returns all that it has told.
+func countAndKill(t *testing.T, dir string, some int, delay time.Duration) (told []int) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), incrementEnv+"="+dir)
 	cmd.Stderr = os.Stderr
@@ -156,7 +159,7 @@ func countAndKill(t *testing.T, dir string, some int) (told []int) {
 			t.Error(err)
 		}
 		if told = append(told, n); len(told) == some {
-			cmd.Process.Kill()
+			time.AfterFunc(delay, func() { cmd.Process.Kill() })
 		}
 	}
 	cmd.Wait()
