@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The xeiaso.net/site authors
 // SPDX-License-Identifier: MIT
 
+//go:build unix
+
 package state_test
 
 import (
