@@ -130,7 +130,6 @@ func New(cfg Config) (*Handler, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	cfg.Secrets = slices.Clone(cfg.Secrets)
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = MaxBody
 	}
@@ -146,10 +145,13 @@ func New(cfg Config) (*Handler, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	auth, err := cfg.Forge.authenticator(cfg.Secrets)
+	auth, err := cfg.Forge.authenticator(slices.Clone(cfg.Secrets))
 	if err != nil {
 		return nil, err
 	}
+	// Only auth has them from here on: fmt cannot call the methods of what is
+	// in unexported fields, and would print the secrets of a Handler.
+	cfg.Secrets = nil
 	return &Handler{cfg: cfg, auth: auth, seen: deliveries{max: cfg.Deliveries}}, nil
 }
 
