@@ -172,7 +172,7 @@ func standardWebhook(h http.Header, keys []Secret) (func(body, payload []byte) b
 		return nil, fmt.Errorf("%w: it is older than %v, or a clock is wrong", errSignature, signatureAge)
 	}
 	var macs [][]byte
-	for _, entry := range strings.Fields(h.Get("Webhook-Signature")) {
+	for entry := range strings.FieldsSeq(h.Get("Webhook-Signature")) {
 		encoded, ok := strings.CutPrefix(entry, "v1,")
 		if mac, err := base64.StdEncoding.DecodeString(encoded); ok && err == nil && len(macs) < 8 {
 			macs = append(macs, mac)
