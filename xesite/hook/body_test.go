@@ -182,7 +182,7 @@ func TestSlowBody(t *testing.T) {
 // TestDeadlineEndsWithTheBody keeps the body's deadline off the next request
 // on the connection.
 func TestDeadlineEndsWithTheBody(t *testing.T) {
-	const timeout = 20 * time.Millisecond
+	const timeout = 100 * time.Millisecond
 	h, got := newHandler(t, hook.GitHub, func(c *hook.Config) {
 		c.BodyTimeout = timeout
 		receive := c.Receive

@@ -53,7 +53,7 @@ func OpenDir(path string) (*Dir, error) {
 	d := &Dir{path: path, turn: make(chan struct{}, 1)}
 	// Fail now rather than at the first Swap if the directory is read-only or
 	// the file system has no locks.
-	lock, err := d.openLock()
+	lock, err := d.openLock(os.O_CREATE)
 	if err != nil {
 		return nil, fmt.Errorf("state: open directory: %w", err)
 	}
@@ -70,13 +70,16 @@ func (d *Dir) Load(ctx context.Context, key string) ([]byte, error) {
 		return nil, fmt.Errorf("state: load: %w", err)
 	}
 	value, err := d.read(key)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("state: load %q: %w", key, err)
 	}
 	// The writer may have been killed between its rename and its sync. Without
-	// this one the caller could act on a value that a power failure undoes.
-	// On a directory that is synced already it costs some 65 µs.
-	if err := atomicfile.SyncDir(d.path); err != nil {
+	// this one the caller could act on what a power failure undoes. On a
+	// directory that is synced already it costs some 65 µs.
+	if err := d.checkPresent(atomicfile.SyncDir(d.path)); err != nil {
+		return nil, fmt.Errorf("state: load %q: %w", key, err)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("state: load %q: %w", key, err)
 	}
 	return value, nil
@@ -123,7 +126,7 @@ func (d *Dir) Keys(ctx context.Context, prefix string) ([]string, error) {
 		return nil, fmt.Errorf("state: keys: %w", err)
 	}
 	entries, err := os.ReadDir(d.path)
-	if err != nil {
+	if err := d.checkPresent(err); err != nil {
 		return nil, fmt.Errorf("state: keys: %w", err)
 	}
 	var keys []string
@@ -138,6 +141,20 @@ func (d *Dir) Keys(ctx context.Context, prefix string) ([]string, error) {
 	// Sorted by key: as file names they sort otherwise, '+' before '-'.
 	slices.Sort(keys)
 	return keys, nil
+}
+
+// checkPresent returns err, or an error if the directory is not the one that
+// was opened: a volume that is no longer mounted must not look like a store
+// without records, in which all work would start over. Neither error matches
+// [fs.ErrNotExist].
+func (d *Dir) checkPresent(err error) error {
+	if err == nil {
+		_, err = os.Lstat(filepath.Join(d.path, lockName))
+	}
+	if err != nil {
+		return fmt.Errorf("directory of the records: %v; mount it again, or restart to begin without records", err)
+	}
+	return nil
 }
 
 // read returns the value of key. No writer leaves an empty or overlong file,
@@ -189,9 +206,9 @@ func (d *Dir) lock(ctx context.Context) (unlock func(), err error) {
 			<-d.turn
 		}
 	}()
-	lock, err := d.openLock()
+	lock, err := d.openLock(0)
 	if err != nil {
-		return nil, err
+		return nil, d.checkPresent(err)
 	}
 	if err := waitLock(ctx, lock); err != nil {
 		lock.Close()
@@ -220,8 +237,8 @@ func (d *Dir) sweep() error {
 	return nil
 }
 
-func (d *Dir) openLock() (*os.File, error) {
-	return os.OpenFile(filepath.Join(d.path, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+func (d *Dir) openLock(flag int) (*os.File, error) {
+	return os.OpenFile(filepath.Join(d.path, lockName), os.O_RDWR|flag, 0o600)
 }
 
 // waitLock takes the lock of f, asking again and again, since a blocking flock

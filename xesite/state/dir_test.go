@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,18 +28,20 @@ import (
 	"xeiaso.net/site/xesite/state"
 )
 
-// incrementEnv names the directory in which this test binary, started again,
-// counts until it is killed.
-const incrementEnv = "STATE_TEST_INCREMENT"
+// childEnv tells this test binary, started again, what to do in place of the
+// tests, and in which directory.
+const childEnv = "STATE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(incrementEnv); dir != "" {
-		if err := increment(dir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
+	job, dir, _ := strings.Cut(os.Getenv(childEnv), " ")
+	run := map[string]func(dir string) error{"increment": increment, "fill": fill}[job]
+	if run == nil {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err := run(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // increment counts up the record "counter", and writes each number that it has
@@ -144,7 +147,7 @@ func TestKilledProcessesLoseNoUpdate(t *testing.T) {
 // of some numbers, and returns all that it has told.
 func countAndKill(t *testing.T, dir string, some int, delay time.Duration) (told []int) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), incrementEnv+"="+dir)
+	cmd.Env = append(os.Environ(), childEnv+"=increment "+dir)
 	cmd.Stderr = os.Stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -229,6 +232,67 @@ func TestDamagedRecordIsNoAbsence(t *testing.T) {
 			t.Errorf("Swap(%q) = %v, %v; want an error", name, swapped, err)
 		}
 	}
+}
+
+// TestVanishedDirectoryIsNoEmptyStore has a volume that is unmounted, with and
+// without its mount point.
+func TestVanishedDirectoryIsNoEmptyStore(t *testing.T) {
+	for _, mountPoint := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "state")
+		d := openDir(t, path)
+		mustSwap(t, d, "k", "", "v")
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+		if mountPoint {
+			if err := os.Mkdir(path, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := d.Load(t.Context(), "k"); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Load = %v, want another error than absence", err)
+		}
+		if keys, err := d.Keys(t.Context(), ""); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Keys = %q, %v; want another error than absence", keys, err)
+		}
+		if swapped, err := d.Swap(t.Context(), "k", nil, []byte("v")); err == nil || swapped {
+			t.Errorf("Swap = %v, %v; want an error", swapped, err)
+		}
+	}
+}
+
+// fill replaces the record "k" in a process that cannot write more than a
+// kilobyte to a file, as on a full disk.
+func fill(dir string) error {
+	store, err := state.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	// What is ignored is answered with EFBIG.
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1024, Max: 1024}); err != nil {
+		return err
+	}
+	swapped, err := store.Swap(context.Background(), "k", []byte("old"), make([]byte, 4096))
+	if !errors.Is(err, syscall.EFBIG) || swapped {
+		return fmt.Errorf("Swap = %v, %w; want false, %w", swapped, err, syscall.EFBIG)
+	}
+	return nil
+}
+
+func TestFullDiskLeavesTheOldValue(t *testing.T) {
+	path := t.TempDir()
+	d := openDir(t, path)
+	mustSwap(t, d, "k", "", "old")
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childEnv+"=fill "+path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if n := leftovers(t, path); n != 0 {
+		t.Errorf("%d leftovers", n)
+	}
+	mustSwap(t, d, "k", "old", "new")
 }
 
 func TestFirstSwapSweepsLeftovers(t *testing.T) {

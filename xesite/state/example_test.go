@@ -7,7 +7,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 
@@ -73,4 +75,23 @@ func ExampleCheckKey() {
 	// Output:
 	// <nil>
 	// key "syndicate/https://example.org/" has an empty element
+}
+
+func ExampleMem() {
+	ctx := context.Background()
+	var store state.Mem
+	created, _ := store.Swap(ctx, "k", nil, []byte("1"))
+	stale, _ := store.Swap(ctx, "k", []byte("0"), []byte("2"))
+	deleted, _ := store.Swap(ctx, "k", []byte("1"), nil)
+	_, err := store.Load(ctx, "k")
+	fmt.Println(created, stale, deleted, errors.Is(err, fs.ErrNotExist))
+	// Output: true false true true
+}
+
+func ExampleCheckSwap() {
+	fmt.Println(state.CheckSwap("lease/builder", nil, []byte("mine")))
+	fmt.Println(state.CheckSwap("lease/builder", nil, []byte{}))
+	// Output:
+	// <nil>
+	// key "lease/builder": a value is empty; use nil to create or to delete
 }
