@@ -19,6 +19,7 @@ type document struct {
 	meta
 
 	file     string // in the source
+	name     string // of the file, or of the directory that it speaks for, without a date
 	url      string // path of the site, unescaped: /posts/hello/
 	out      string // file of the output
 	post     bool
@@ -132,6 +133,7 @@ func (b *build) place(doc *document) error {
 			return &Error{doc.file, 1, "post has no date", "add date: 2006-01-02 to its front matter, or name it 2006-01-02-" + path.Base(doc.file)}
 		}
 	}
+	doc.name = name
 	switch {
 	case index && atTop:
 		doc.url, doc.intro = "/"+sectionURL+"/", true

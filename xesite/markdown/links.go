@@ -17,11 +17,12 @@ import (
 
 // pageHTML is the content of doc for its own page.
 func (b *build) pageHTML(doc *document) []byte {
-	r := &rewriter{page: true, size: b.imageSize, url: func(_, _, value string) string {
-		return b.link(doc, value, true)
-	}}
-	// Sizes are asked for with the address that the author wrote.
-	r.size = func(src string) (int, int) { return b.imageSize(b.link(doc, src, false)) }
+	r := &rewriter{
+		page: true,
+		url:  func(_, _, value string) string { return b.link(doc, value, true) },
+		// Sizes are asked for with the address that the author wrote.
+		size: func(src string) (int, int) { return b.imageSize(b.link(doc, src, false)) },
+	}
 	return r.rewrite(doc.html)
 }
 
@@ -73,7 +74,7 @@ func (b *build) link(doc *document, ref string, report bool) string {
 	if !absolute {
 		name = path.Join(path.Dir(doc.file), name)
 	}
-	target, ok := b.target(doc, path.Clean(name), report)
+	target, ok := b.target(doc, ref, path.Clean(name), report)
 	switch {
 	case ok:
 	case absolute:
@@ -99,14 +100,14 @@ func (b *build) link(doc *document, ref string, report bool) string {
 }
 
 // target finds the address of a file or directory of the source.
-func (b *build) target(doc *document, name string, report bool) (string, bool) {
+func (b *build) target(doc *document, ref, name string, report bool) (string, bool) {
 	for _, candidate := range []string{name, name + ".md", path.Join(name, "index.md"), path.Join(name, "_index.md"), path.Join(name, "README.md")} {
 		to, ok := b.byFile[candidate]
 		if !ok {
 			continue
 		}
 		if report && !b.out.has(to.out) {
-			b.warnAt(doc, name, fmt.Sprintf("link to %q leads to a document that is held back as a draft or until its date", name), "publish it, or remove the link")
+			b.warnAt(doc, ref, fmt.Sprintf("link to %q leads to a document that is held back as a draft or until its date", ref), "publish it, or remove the link")
 		}
 		return to.url, true
 	}

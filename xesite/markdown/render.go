@@ -70,20 +70,18 @@ func (d *document) takeTitle(tree ast.Node) {
 	}
 	d.titled = d.Title != ""
 	if !d.titled {
-		d.Title = titleFromName(d.url, d.file)
+		d.Title = titleFromName(d.name)
 	}
 }
 
-// titleFromName makes a title of the address.
-func titleFromName(url, file string) string {
-	parts := strings.Split(strings.Trim(strings.TrimSuffix(url, ".html"), "/"), "/")
-	name := strings.NewReplacer("-", " ", "_", " ").Replace(parts[len(parts)-1])
-	if name == "" {
-		return stem(file)
+// titleFromName makes a title of the name of a file.
+func titleFromName(name string) string {
+	title := []rune(oneLine(strings.NewReplacer("-", " ", "_", " ").Replace(name)))
+	if len(title) == 0 {
+		return name
 	}
-	first := []rune(name)
-	first[0] = unicode.ToUpper(first[0])
-	return string(first)
+	title[0] = unicode.ToUpper(title[0])
+	return string(title)
 }
 
 // demoteHeadings moves all headings down one level if one is of level 1, which
