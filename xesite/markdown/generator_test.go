@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path"
@@ -142,7 +143,7 @@ func TestDocumentsBecomePagesWithAddressesOfTheirOwn(t *testing.T) {
 		"index.html":                    "Hello there.",
 		"about/index.html":              `<h1 class="p-name">About me</h1>`,
 		"docs/index.html":               "Docs",
-		"docs/set-up/index.html":        ">Set up</h1>",
+		"docs/set-up/index.html":        ">Set Up</h1>",
 		"posts/hello/index.html":        `datetime="2026-03-01T00:00:00Z"`,
 		"posts/2026/deep/index.html":    "Text of Deep.",
 		"posts/bundle/index.html":       "Text of Bundle.",
@@ -176,9 +177,7 @@ func TestHTMLSiteIsCopiedAsItIs(t *testing.T) {
 		t.Errorf("output differs from the source (-source +output):\n%s", diff)
 	}
 	with := map[string]string{"README.md": "# For developers", ".git/config": "secret", "node_modules/x/y.js": "y", "_site/old.html": "old"}
-	for name, content := range files {
-		with[name] = content
-	}
+	maps.Copy(with, files)
 	got = build(t, markdown.Generator{}, with).files
 	if diff := cmp.Diff(files, got); diff != "" {
 		t.Errorf("output with README differs (-source +output):\n%s", diff)
@@ -188,9 +187,7 @@ func TestHTMLSiteIsCopiedAsItIs(t *testing.T) {
 func TestAuthorsFilesGoBeforeGeneratedOnes(t *testing.T) {
 	own := map[string]string{"index.html": "my home", "404.html": "my 404", "robots.txt": "my robots", "blog.json": "{}", "sitemap.xml": "<x/>", "tags/index.html": "my tags"}
 	files := map[string]string{"posts/2026-01-01-a.md": "---\ntags: x\n---\n# A", "style.css": "/* mine */", "favicon.svg": "<svg/>"}
-	for name, content := range own {
-		files[name] = content
-	}
+	maps.Copy(files, own)
 	s := build(t, markdown.Generator{}, files)
 	for name, content := range own {
 		if s.files[name] != content {

@@ -92,7 +92,18 @@ func tagName(src []byte) string {
 	for n < len(src) && !isSpace(src[n]) && src[n] != '>' && src[n] != '/' {
 		n++
 	}
-	return strings.ToLower(string(src[:n]))
+	return lower(src[:n])
+}
+
+// lower changes ASCII letters only, as HTML does, and so keeps the length.
+func lower(src []byte) string {
+	out := bytes.Clone(src)
+	for i, c := range out {
+		if 'A' <= c && c <= 'Z' {
+			out[i] = c | 0x20
+		}
+	}
+	return string(out)
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\f' }
@@ -132,7 +143,7 @@ func (r *rewriter) startTag(src []byte) int {
 
 // rawText copies up to the end tag of an element whose content is no markup.
 func (r *rewriter) rawText(src []byte, name string) int {
-	n := bytes.Index(bytes.ToLower(src), []byte("</"+name))
+	n := strings.Index(lower(src), "</"+name)
 	if n < 0 {
 		n = len(src)
 	}
@@ -251,7 +262,7 @@ func parseAttributes(src []byte, pos int) (attrs []attribute, end int) {
 		for pos++; pos < len(src) && !isSpace(src[pos]) && src[pos] != '/' && src[pos] != '>' && src[pos] != '='; {
 			pos++
 		}
-		a := attribute{name: strings.ToLower(string(src[start:pos]))}
+		a := attribute{name: lower(src[start:pos])}
 		if a.value, a.start, a.end = attributeValue(src, pos); a.end > 0 {
 			pos = a.end
 		}
