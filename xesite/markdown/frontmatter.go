@@ -103,6 +103,8 @@ func parseYAML(data []byte, line int) (fields []field, fail *syntaxError) {
 		}
 	}()
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+	// The parser counts a lone CR as a line; editors do not.
+	data = bytes.ReplaceAll(data, []byte("\r"), []byte(" "))
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
 		return nil, yamlError(err, line)
