@@ -36,7 +36,8 @@ type document struct {
 	warnings []*Error
 }
 
-// sections are the top directories of posts, and where their posts appear.
+// section returns the top directory of posts that file is in, and where its
+// posts appear.
 func section(file string) (dir, base string, ok bool) {
 	switch top, _, _ := strings.Cut(file, "/"); top {
 	case "posts", "_posts":
@@ -50,8 +51,8 @@ func section(file string) (dir, base string, ok bool) {
 // datePrefix is how a file name gives the date of its post.
 var datePrefix = regexp.MustCompile(`^(\d{4}-\d{2}-\d{2})[-_ ]+(.+)$`)
 
-// load reads the documents of the source. It returns those to be published
-// and, by file, the address of those that are held back.
+// load reads the documents of the source. Those that are held back are only
+// known by file, for messages about links to them.
 func (b *build) load(files []string) []error {
 	var errs []error
 	for _, file := range files {
@@ -123,14 +124,9 @@ func (b *build) place(doc *document) error {
 		index = false
 	}
 	if doc.post {
-		if m := datePrefix.FindStringSubmatch(name); m != nil {
-			name = m[2]
-			if doc.Date.IsZero() {
-				doc.Date, _ = parseDate(m[1], b.set.loc)
-			}
-		}
-		if doc.Date.IsZero() {
-			return &Error{doc.file, 1, "post has no date", "add date: 2006-01-02 to its front matter, or name it 2006-01-02-" + path.Base(doc.file)}
+		var err error
+		if name, err = b.datePost(doc, name); err != nil {
+			return err
 		}
 	}
 	doc.name = name
@@ -153,6 +149,24 @@ func (b *build) place(doc *document) error {
 	}
 	doc.out = outputName(doc.url)
 	return nil
+}
+
+// datePost takes the date of a post from its name if the front matter has
+// none, and returns the name without it.
+func (b *build) datePost(doc *document, name string) (string, error) {
+	if m := datePrefix.FindStringSubmatch(name); m != nil {
+		name = m[2]
+		if doc.Date.IsZero() {
+			doc.Date, _ = parseDate(m[1], b.set.loc)
+		}
+	}
+	if doc.Date.IsZero() {
+		return "", &Error{
+			File: doc.file, Line: 1, Problem: "post has no date",
+			Remedy: "add date: 2006-01-02 to its front matter, or name it 2006-01-02-" + path.Base(doc.file),
+		}
+	}
+	return name, nil
 }
 
 // outputName is the file that answers for a path.

@@ -4,11 +4,14 @@
 package markdown_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io/fs"
 	"maps"
 	"net/url"
@@ -249,6 +252,17 @@ func TestLinksAndPicturesWorkFromThePage(t *testing.T) {
 	if diff := cmp.Diff(want, s.warnings); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
+}
+
+func TestPicturesSayHowMuchRoomTheyNeed(t *testing.T) {
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 30, 20))); err != nil {
+		t.Fatal(err)
+	}
+	s := build(t, markdown.Generator{}, map[string]string{
+		"docs/a.md": "![a](a.png) ![b](b.svg) <img src=a.png width=3>", "docs/a.png": picture.String(), "docs/b.svg": "<svg/>",
+	})
+	s.want(t, "docs/a/index.html", `<img loading="lazy" width="30" height="20" src="/docs/a.png" alt="a">`, `<img loading="lazy" src="/docs/b.svg"`, `width=3>`)
 }
 
 func TestSiteBelowAPathLinksBelowIt(t *testing.T) {

@@ -5,7 +5,9 @@ package markdown
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"path"
 	"strconv"
@@ -42,7 +44,8 @@ func (g *Generator) settings(src *source) (*settings, error) {
 	}
 	base := g.BaseURL
 	data, err := src.read(settingsFile)
-	if err == nil {
+	switch {
+	case err == nil:
 		fields, fail := parseYAML(data, 1)
 		if fail != nil {
 			return nil, &Error{settingsFile, fail.line, fail.problem, fail.remedy}
@@ -53,6 +56,8 @@ func (g *Generator) settings(src *source) (*settings, error) {
 		if len(r.errs) > 0 {
 			return nil, joinErrors(r.errs)
 		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
 	}
 	if s.base, err = parseBase(cmp.Or(base, defaultBase)); err != nil {
 		return nil, err
