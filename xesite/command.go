@@ -19,15 +19,16 @@ import (
 // Builder runs a site generator. [Command], [BuilderFunc] and [Copy] are the
 // ones this package has; package markdown has one more.
 type Builder interface {
-	// Build turns the files in in.Dir into a site in in.Output. When it
-	// returns, nothing of it may be running any more.
+	// Build turns the files in in.Dir into a site in in.Output, or in
+	// [Config.OutputDir] of the checkout if it does not make in.Output. When
+	// it returns, nothing of it may be running any more.
 	Build(ctx context.Context, in BuildInput) error
 }
 
 // BuildInput is what a [Builder] works on.
 type BuildInput struct {
 	Dir      string    // the build directory of a fresh checkout
-	Output   string    // where the site is expected, which may not exist yet
+	Output   string    // a directory for the site, which does not exist yet
 	Revision Revision  // of the checkout
 	SiteURL  string    // canonical URL of the site, ends in a slash
 	Cache    string    // directory that is kept between builds

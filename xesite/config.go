@@ -34,8 +34,8 @@ type Config struct {
 	Builder Builder
 
 	// BuildDir is the directory of the checkout in which the generator runs,
-	// OutputDir the one it writes to, both relative to the checkout. If empty,
-	// "." and "_site".
+	// OutputDir the one that a [Command] writes to, both relative to the
+	// checkout. If empty, "." and "_site".
 	BuildDir, OutputDir string
 
 	// BuildTimeout bounds one run of the generator. If zero, 10 minutes; if

@@ -138,11 +138,11 @@ func addTree(w *fsnotify.Watcher, dir string, ignored func(string) bool) error {
 	})
 }
 
-// Watch implements [Watcher] for a remote that is a local path: it tells when
-// a branch moves there. For other remotes it waits for ctx.
+// Watch implements [Watcher]. Without WatchLocal, and for a Remote that is not
+// on this machine, it only waits for ctx.
 func (g *Git) Watch(ctx context.Context, changed func()) error {
 	path := strings.TrimPrefix(g.Remote, "file://")
-	if !filepath.IsAbs(path) {
+	if !g.WatchLocal || !filepath.IsAbs(path) {
 		<-ctx.Done()
 		return nil
 	}

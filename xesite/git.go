@@ -58,6 +58,10 @@ type Git struct {
 	// negative, the whole history, for generators that read dates from git.
 	Depth int
 
+	// WatchLocal makes Watch tell when the branch moves, if Remote is a path
+	// on this machine.
+	WatchLocal bool
+
 	// Timeout bounds one fetch or checkout. If zero, 5 minutes.
 	Timeout time.Duration
 }

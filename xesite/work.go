@@ -388,7 +388,7 @@ func (r *run) writeData() error { return writeData(r.tree, r.data) }
 func (r *run) generate() error {
 	s := r.site
 	in := BuildInput{
-		Dir: filepath.Join(r.tree, s.cfg.BuildDir), Output: filepath.Join(r.tree, s.cfg.OutputDir),
+		Dir: filepath.Join(r.tree, s.cfg.BuildDir), Output: filepath.Join(r.dir, "output"),
 		Revision: r.rev, SiteURL: s.cfg.SiteURL, Cache: s.path("cache"), Number: r.record.Number,
 		Log: r.log, mark: fmt.Sprintf("%s-%d", s.mark, r.record.Number),
 	}
@@ -421,11 +421,7 @@ func safely(f func() error) (err error) {
 
 // release makes a release of the output. Links out of it are refused.
 func (r *run) release() error {
-	output := filepath.Join(r.tree, r.site.cfg.OutputDir)
-	root, err := os.OpenRoot(output)
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the generator left no directory %q: set the output directory to where it writes", r.site.cfg.OutputDir)
-	}
+	root, err := r.openOutput()
 	if err != nil {
 		return err
 	}
@@ -447,6 +443,20 @@ func (r *run) release() error {
 	}
 	r.log.printf("release %s: %d files, %d bytes, %d new contents", rel.ID.Short(), report.Files, report.Bytes, report.NewBlobs)
 	return nil
+}
+
+// openOutput opens what the builder has made, where it was told to or where
+// its own configuration says.
+func (r *run) openOutput() (*os.Root, error) {
+	root, err := os.OpenRoot(filepath.Join(r.dir, "output"))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return root, err
+	}
+	root, err = os.OpenRoot(filepath.Join(r.tree, r.site.cfg.OutputDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the generator left no directory %q: set the output directory to where it writes", r.site.cfg.OutputDir)
+	}
+	return root, err
 }
 
 // rejection is the error of a release that did not pass the checks.
