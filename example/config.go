@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,14 +45,10 @@ type config struct {
 var forges = []string{"github", "gitlab", "forgejo", "bitbucket"}
 
 // flags declares every flag on a new set that fills c.
-func (c *config) flags(stderr io.Writer) *flag.FlagSet {
+func (c *config) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("example", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, "Usage: example [flags]\n\nHosts a web site from a git repository; without -git-repo, a demo.\n"+
-			"Each flag can be set by the environment variable of its name in upper case\nwith underscores; the flag wins.\n\n")
-		fs.PrintDefaults()
-	}
+	// A mistake is answered with one line, not with two screens of flags.
+	fs.SetOutput(io.Discard)
 	fs.StringVar(&c.bind, "bind", ":3000", "`address` of the public listener")
 	fs.StringVar(&c.adminBind, "internal-api-bind", "127.0.0.1:3001", "`address` of the admin listener: probes, metrics, API")
 	secretVar(fs, "admin-token", "bearer token for the admin listener", oneSecret(&c.adminToken))
@@ -61,16 +58,16 @@ func (c *config) flags(stderr io.Writer) *flag.FlagSet {
 	secretVar(fs, "git-token", "token for a private repository over https", oneSecret(&c.gitToken))
 	fs.StringVar(&c.sshKeyFile, "git-ssh-key-file", "", "private key `file` for a repository over ssh")
 	fs.StringVar(&c.knownHostsFile, "git-known-hosts-file", "", "`file` of host keys to trust (default: trust a host's first key)")
-	fs.IntVar(&c.gitDepth, "git-depth", 1, "`commits` to fetch; 0 is the whole history")
+	intVar(fs, &c.gitDepth, "git-depth", 1, "`commits` to fetch; 0 is the whole history")
 	fs.StringVar(&c.build, "build", "", "generator `command`, run by sh -c in the checkout (default: the built-in generator)")
 	fs.StringVar(&c.buildDir, "build-dir", ".", "`directory` of the checkout to build in")
 	fs.StringVar(&c.outputDir, "output-dir", "_site", "`directory` of the checkout that the command writes to")
-	fs.DurationVar(&c.buildTimeout, "build-timeout", 10*time.Minute, "longest `time` of a build; 0 is no limit")
-	fs.DurationVar(&c.poll, "poll", 5*time.Minute, "`time` between looks at the repository; 0 is never")
-	fs.DurationVar(&c.rebuildEvery, "rebuild-every", 0, "`time` between builds without news, for scheduled posts; 0 is never")
+	durationVar(fs, &c.buildTimeout, "build-timeout", 10*time.Minute, "longest `time` of a build; 0 is no limit")
+	durationVar(fs, &c.poll, "poll", 5*time.Minute, "`time` between looks at the repository; 0 is never")
+	durationVar(fs, &c.rebuildEvery, "rebuild-every", 0, "`time` between builds without news, for scheduled posts; 0 is never")
 	listVar(fs, &c.buildEnv, "build-env", "comma-separated `names` of variables that the command may see")
 	listVar(fs, &c.cachePaths, "cache-paths", "comma-separated `directories` of the build directory to keep between builds")
-	fs.IntVar(&c.keep, "keep", 10, "`number` of releases to keep")
+	intVar(fs, &c.keep, "keep", 10, "`number` of releases to keep")
 	fs.StringVar(&c.siteURL, "site-url", "http://localhost:3000/", "canonical `URL` of the site")
 	fs.BoolVar(&c.devel, "devel", false, "build the current directory, again at each change, and reload open pages")
 	c.hookSecrets = map[string][]xesite.Secret{}
@@ -84,6 +81,47 @@ func (c *config) flags(stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&c.notifyCommand, "notify-command", "", "`command` to run when a build fails or recovers, with its record on stdin")
 	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "least `level` to log: debug, info, warn, error")
 	return fs
+}
+
+// value is a flag whose errors say what is wanted.
+type value[T any] struct {
+	dst   *T
+	parse func(string) (T, error)
+	want  string
+}
+
+func (v value[T]) String() string {
+	if v.dst == nil { // the flag package asks a zero value
+		return ""
+	}
+	return fmt.Sprint(*v.dst)
+}
+
+func (v value[T]) Set(s string) error {
+	parsed, err := v.parse(s)
+	if err != nil {
+		return errors.New("want " + v.want)
+	}
+	*v.dst = parsed
+	return nil
+}
+
+func durationVar(fs *flag.FlagSet, dst *time.Duration, name string, value0 time.Duration, usage string) {
+	*dst = value0
+	fs.Var(value[time.Duration]{dst, time.ParseDuration, "a duration such as 90s, 10m or 2h"}, name, usage)
+}
+
+func intVar(fs *flag.FlagSet, dst *int, name string, value0 int, usage string) {
+	*dst = value0
+	fs.Var(value[int]{dst, strconv.Atoi, "a whole number"}, name, usage)
+}
+
+// usage prints what there is to set.
+func usage(fs *flag.FlagSet, w io.Writer) {
+	fmt.Fprint(w, "Usage: example [flags]\n\nHosts a web site from a git repository; without -git-repo, a demo.\n"+
+		"Each flag can be set by the environment variable of its name in upper case\nwith underscores; the flag wins.\n\n")
+	fs.SetOutput(w)
+	fs.PrintDefaults()
 }
 
 // secretVar declares a flag for a secret and another for a file with one or,
@@ -133,9 +171,12 @@ func variable(name string) string {
 // empty variable counts as unset.
 func parse(args []string, getenv func(string) string, stderr io.Writer) (*config, error) {
 	c := &config{}
-	fs := c.flags(stderr)
-	if err := fs.Parse(args); err != nil {
+	fs := c.flags()
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		usage(fs, stderr)
 		return nil, err
+	} else if err != nil {
+		return nil, fmt.Errorf("%w (see -help)", err)
 	}
 	if fs.NArg() > 0 {
 		return nil, fmt.Errorf("unknown argument %q: flags begin with -, see -help", fs.Arg(0))
