@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/andybalholm/brotli"
 	kgzip "github.com/klauspost/compress/gzip"
@@ -33,22 +34,29 @@ type recipe struct {
 	name    string // in Content-Encoding
 	tag     string
 	slow    bool // made in the background, after the release is live
-	encoder func(io.Writer) (io.WriteCloser, error)
+	encoder func() (encoder, error)
 	decoder func(io.Reader) (io.Reader, error)
+}
+
+// encoder is what the compression libraries have in common. Making one is
+// dear, so they are used again.
+type encoder interface {
+	io.WriteCloser
+	Reset(io.Writer)
 }
 
 var recipes = [codings]recipe{
 	Identity: {name: "identity"},
 	Gzip: {
 		name: "gzip", tag: "gz1",
-		encoder: func(w io.Writer) (io.WriteCloser, error) { return kgzip.NewWriterLevel(w, 6) },
+		encoder: func() (encoder, error) { return kgzip.NewWriterLevel(nil, 6) },
 		decoder: func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) },
 	},
 	Zstd: {
 		name: "zstd", tag: "zs1",
 		// Clients may refuse windows over 8 MiB (RFC 9659).
-		encoder: func(w io.Writer) (io.WriteCloser, error) {
-			return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedBetterCompression),
+		encoder: func() (encoder, error) {
+			return zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression),
 				zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(8<<20))
 		},
 		decoder: func(r io.Reader) (io.Reader, error) {
@@ -57,7 +65,7 @@ var recipes = [codings]recipe{
 	},
 	Brotli: {
 		name: "br", tag: "br1", slow: true,
-		encoder: func(w io.Writer) (io.WriteCloser, error) { return brotli.NewWriterLevel(w, 11), nil },
+		encoder: func() (encoder, error) { return brotli.NewWriterLevel(nil, 11), nil },
 		decoder: func(r io.Reader) (io.Reader, error) { return brotli.NewReader(r), nil },
 	},
 }
@@ -99,14 +107,23 @@ func pays(size, compressed int64) bool {
 	return size-compressed >= 64 && compressed <= size/20*19
 }
 
+// encoders hands out encoders and takes them back. The zero value is ready.
+type encoders struct{ pools [codings]sync.Pool }
+
 // encode writes src to dst in coding c.
-func encode(dst io.Writer, src io.Reader, c Coding) error {
-	w, err := recipes[c].encoder(dst)
-	if err != nil {
-		return err
+func (e *encoders) encode(dst io.Writer, src io.Reader, c Coding) (err error) {
+	w, ok := e.pools[c].Get().(encoder)
+	if !ok {
+		if w, err = recipes[c].encoder(); err != nil {
+			return err
+		}
 	}
+	w.Reset(dst)
 	_, err = io.Copy(w, src)
-	return errors.Join(err, w.Close())
+	if err = errors.Join(err, w.Close()); err == nil {
+		e.pools[c].Put(w)
+	}
+	return err
 }
 
 // decode returns the identity content of src, held in coding c.

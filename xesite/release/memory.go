@@ -44,6 +44,8 @@ func New(ctx context.Context, fsys fs.FS) (*Release, *Report, error) {
 type memory struct {
 	mu       sync.Mutex // guards contents
 	contents map[memoryKey][]byte
+
+	encoders encoders
 }
 
 type memoryKey struct {
@@ -86,7 +88,7 @@ func (m *memory) compress(f File, c Coding) error {
 		return nil
 	}
 	var b bytes.Buffer
-	if err := encode(&b, bytes.NewReader(content), c); err != nil {
+	if err := m.encoders.encode(&b, bytes.NewReader(content), c); err != nil {
 		return err
 	}
 	if pays(f.Size, int64(b.Len())) {

@@ -100,6 +100,8 @@ type batch struct {
 	store   *Store
 	mu      sync.Mutex        // guards pending
 	pending map[string]string // final path to temporary path
+
+	encoders encoders
 }
 
 // has reports whether the blob is in the store or in the batch. A blob of
@@ -196,7 +198,7 @@ func (b *batch) compress(ctx context.Context, f File, c Coding) error {
 	}
 	defer src.Close()
 	var out bytes.Buffer
-	if err := encode(&out, contextReader{ctx, src}, c); err != nil {
+	if err := b.encoders.encode(&out, contextReader{ctx, src}, c); err != nil {
 		return fmt.Errorf("release: compress %q: %w", f.Path, err)
 	}
 	if !pays(f.Size, int64(out.Len())) {

@@ -6,13 +6,13 @@ package serve_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
 
+	"xeiaso.net/site/internal/test/loopback"
 	"xeiaso.net/site/xesite/release"
 	"xeiaso.net/site/xesite/serve"
 )
@@ -88,68 +88,8 @@ func BenchmarkOverLoopback(b *testing.B) {
 		{"serve-304", site, "If-None-Match: *"},
 		{"FileServerFS", http.FileServerFS(tree), ""},
 	} {
-		b.Run(server.name, func(b *testing.B) { benchmarkLoopback(b, server.handler, server.header) })
+		b.Run(server.name, func(b *testing.B) { loopback.Bench(b, server.handler, server.header) })
 	}
-}
-
-func benchmarkLoopback(b *testing.B, h http.Handler, field string) {
-	srv := httptest.NewServer(h)
-	defer srv.Close()
-	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
-	request := "GET / HTTP/1.1\r\nHost: localhost\r\n"
-	if field != "" {
-		request += field + "\r\n"
-	}
-	request += "\r\n"
-	raw := []byte(request)
-	// The client must not cost more than the server: it counts the bytes of
-	// the first answer and reads as many for each that follows.
-	size := answerSize(b, conn, raw)
-	buf := make([]byte, size)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := conn.Write(raw); err != nil {
-			b.Fatal(err)
-		}
-		for n := 0; n < size; {
-			m, err := conn.Read(buf)
-			if err != nil {
-				b.Fatal(err)
-			}
-			n += m
-		}
-	}
-}
-
-func answerSize(b *testing.B, conn net.Conn, request []byte) int {
-	if _, err := conn.Write(request); err != nil {
-		b.Fatal(err)
-	}
-	buf := make([]byte, 1<<20)
-	n, want := 0, -1
-	for want < 0 || n < want {
-		m, err := conn.Read(buf[n:])
-		if err != nil {
-			b.Fatal(err)
-		}
-		n += m
-		head, _, ok := strings.Cut(string(buf[:n]), "\r\n\r\n")
-		if !ok {
-			continue
-		}
-		length := 0
-		for line := range strings.SplitSeq(head, "\r\n") {
-			if v, ok := strings.CutPrefix(line, "Content-Length: "); ok {
-				fmt.Sscan(v, &length)
-			}
-		}
-		want = len(head) + 4 + length
-	}
-	return n
 }
 
 func BenchmarkMiss(b *testing.B) {

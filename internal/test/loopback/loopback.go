@@ -1,0 +1,79 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+// Package loopback measures HTTP handlers behind a real server and a real
+// connection.
+package loopback
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// Bench measures GET requests for "/" over one connection, one after the
+// other, with an additional header field "Name: value" if field is not empty.
+// The client does next to nothing, so that rows of one run can be compared.
+func Bench(b *testing.B, h http.Handler, field string) {
+	b.Helper()
+	srv := httptest.NewServer(h)
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	request := "GET / HTTP/1.1\r\nHost: localhost\r\n"
+	if field != "" {
+		request += field + "\r\n"
+	}
+	request += "\r\n"
+	raw := []byte(request)
+	// The client must not cost more than the server: it counts the bytes of
+	// the first answer and reads as many for each that follows.
+	size := answerSize(b, conn, raw)
+	buf := make([]byte, size)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := conn.Write(raw); err != nil {
+			b.Fatal(err)
+		}
+		for n := 0; n < size; {
+			m, err := conn.Read(buf)
+			if err != nil {
+				b.Fatal(err)
+			}
+			n += m
+		}
+	}
+}
+
+func answerSize(b *testing.B, conn net.Conn, request []byte) int {
+	if _, err := conn.Write(request); err != nil {
+		b.Fatal(err)
+	}
+	buf := make([]byte, 1<<20)
+	n, want := 0, -1
+	for want < 0 || n < want {
+		m, err := conn.Read(buf[n:])
+		if err != nil {
+			b.Fatal(err)
+		}
+		n += m
+		head, _, ok := strings.Cut(string(buf[:n]), "\r\n\r\n")
+		if !ok {
+			continue
+		}
+		length := 0
+		for line := range strings.SplitSeq(head, "\r\n") {
+			if v, ok := strings.CutPrefix(line, "Content-Length: "); ok {
+				fmt.Sscan(v, &length)
+			}
+		}
+		want = len(head) + 4 + length
+	}
+	return n
+}
