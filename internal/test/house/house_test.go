@@ -110,8 +110,8 @@ func TestNothingIsLeftToDo(t *testing.T) {
 	words := []string{"TO" + "DO", "FIX" + "ME"}
 	walk(t, func(name string, content []byte) {
 		for _, word := range words {
-			if i := bytes.Index(content, []byte(word)); i >= 0 {
-				t.Errorf("%s:%d: %s: do it, or write down elsewhere that it is to be done", name, 1+bytes.Count(content[:i], []byte("\n")), word)
+			if before, _, ok := bytes.Cut(content, []byte(word)); ok {
+				t.Errorf("%s:%d: %s: do it, or write down elsewhere that it is to be done", name, 1+bytes.Count(before, []byte("\n")), word)
 			}
 		}
 	})
