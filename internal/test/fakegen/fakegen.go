@@ -67,20 +67,22 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"xeiaso.net/site/internal/test/need"
 )
 
 //go:embed generator/main.go
 var source []byte
 
 // build compiles the generator, once for each version of it. It is kept in the
-// user's cache directory, so the next test process finds it.
+// cache of what tests need, so the next test process finds it.
 var build = sync.OnceValues(func() (path string, err error) {
-	cache, err := os.UserCacheDir()
+	cache, err := need.CacheDir()
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256(append(source, runtime.Version()+runtime.GOARCH...))
-	path = filepath.Join(cache, "xesite-test", "fakegen-"+hex.EncodeToString(sum[:8]))
+	path = filepath.Join(cache, "fakegen-"+hex.EncodeToString(sum[:8]))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
 	}
