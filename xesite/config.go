@@ -1,0 +1,164 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package xesite
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"xeiaso.net/site/internal/secret"
+	"xeiaso.net/site/xesite/state"
+)
+
+// Secret is a string that does not print itself: fmt, log/slog and
+// encoding/json show a placeholder.
+type Secret = secret.String
+
+// Config says what a [Site] is made of. DataDir and Source are required.
+type Config struct {
+	// DataDir holds everything that must survive a restart. Several instances
+	// may share one, see [Site.Run]. It is made if it is not there.
+	DataDir string
+
+	// Source is where the content comes from.
+	Source Source
+
+	// Builder runs the site generator. If nil, [Copy].
+	Builder Builder
+
+	// BuildDir is the directory of the checkout in which the generator runs,
+	// OutputDir the one that a [Command] writes to, both relative to the
+	// checkout. If empty, "." and "_site".
+	BuildDir, OutputDir string
+
+	// BuildTimeout bounds one run of the generator. If zero, 10 minutes; if
+	// negative, there is no bound.
+	BuildTimeout time.Duration
+
+	// BuildKey stands for everything about the builder that decides the
+	// result, such as its command line. When it changes, the next trigger
+	// builds even though the commit is known.
+	BuildKey string
+
+	// CachePaths are directories of the checkout that are kept from one build
+	// to the next, such as "node_modules", relative to BuildDir.
+	CachePaths []string
+
+	// DataFiles are written into the checkout before the generator runs.
+	DataFiles []DataFile
+
+	// SiteURL is the canonical URL of the site. If empty,
+	// "http://localhost:3000/".
+	SiteURL string
+
+	// Poll is how often the source is asked for news, give or take 10 %. If
+	// zero, 5 minutes; if negative, never.
+	Poll time.Duration
+
+	// RebuildEvery is how often the site is built although nothing is new, for
+	// posts that are dated in the future. If zero, never.
+	RebuildEvery time.Duration
+
+	// Keep is the number of releases to keep for [Site.Rollback]. If zero, 10.
+	Keep int
+
+	// LiveReload makes open pages load again after each publication. It is for
+	// development: it adds a script to every page.
+	LiveReload bool
+
+	// State coordinates the instances that share DataDir. If nil, a
+	// [state.Dir] in DataDir.
+	State state.Store
+
+	// Instance names this instance to people. If empty, the host's name and
+	// the process id.
+	Instance string
+
+	// OnPublish is told, in order and one at a time, of every publication by
+	// this instance. A slow one delays the next call, nothing else.
+	OnPublish func(Published)
+
+	// OnBuild is told of every build that ended, likewise.
+	OnBuild func(Build)
+
+	// Logger is told what happens. If nil, nobody is.
+	Logger *slog.Logger
+}
+
+// Defaults of Config.
+const (
+	defaultOutputDir    = "_site"
+	defaultBuildTimeout = 10 * time.Minute
+	defaultPoll         = 5 * time.Minute
+	defaultKeep         = 10
+	defaultSiteURL      = "http://localhost:3000/"
+)
+
+// withDefaults returns the configuration with every field set, or what is
+// wrong with it.
+func (c Config) withDefaults() (Config, error) {
+	if c.DataDir == "" {
+		return c, errors.New("xesite: Config.DataDir is empty: name a directory")
+	}
+	if c.Source == nil {
+		return c, errors.New("xesite: Config.Source is nil: give a *Git or a *Dir")
+	}
+	if g, ok := c.Source.(*Git); ok {
+		if err := g.Check(); err != nil {
+			return c, err
+		}
+	}
+	dir, err := filepath.Abs(c.DataDir)
+	if err != nil {
+		return c, fmt.Errorf("xesite: Config.DataDir: %w", err)
+	}
+	c.DataDir = dir
+	c.BuildDir = cmp.Or(c.BuildDir, ".")
+	c.OutputDir = cmp.Or(c.OutputDir, defaultOutputDir)
+	for name, path := range map[string]string{"BuildDir": c.BuildDir, "OutputDir": c.OutputDir} {
+		if !filepath.IsLocal(path) {
+			return c, fmt.Errorf("xesite: Config.%s: %q is not a path inside the checkout", name, path)
+		}
+	}
+	for _, path := range c.CachePaths {
+		if !filepath.IsLocal(path) || filepath.Clean(path) == "." || strings.HasPrefix(filepath.Clean(path), ".git") {
+			return c, fmt.Errorf("xesite: Config.CachePaths: %q is not a directory inside the checkout", path)
+		}
+	}
+	for i, d := range c.DataFiles {
+		if !filepath.IsLocal(d.Path) || d.Fetch == nil {
+			return c, fmt.Errorf("xesite: Config.DataFiles[%d]: Path %q must be inside the checkout, and Fetch set", i, d.Path)
+		}
+	}
+	if c.SiteURL, err = cleanSiteURL(c.SiteURL); err != nil {
+		return c, err
+	}
+	if c.Builder == nil {
+		c.Builder = Copy()
+	}
+	c.BuildTimeout = cmp.Or(c.BuildTimeout, defaultBuildTimeout)
+	c.Poll = cmp.Or(c.Poll, defaultPoll)
+	c.Keep = max(cmp.Or(c.Keep, defaultKeep), 1)
+	c.Instance = cmp.Or(c.Instance, instanceName())
+	c.Logger = logOr(c.Logger)
+	return c, nil
+}
+
+func cleanSiteURL(s string) (string, error) {
+	s = cmp.Or(s, defaultSiteURL)
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "", fmt.Errorf("xesite: Config.SiteURL: %q is not an http or https URL of a site, such as https://example.com/", s)
+	}
+	if !strings.HasSuffix(u.Path, "/") {
+		u.Path += "/"
+	}
+	return u.String(), nil
+}

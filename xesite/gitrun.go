@@ -1,0 +1,186 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package xesite
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// gitFlags go before every command. Nothing that a repository or the machine
+// configures may run a program or choose a transport.
+var gitFlags = []string{
+	"-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.askPass=",
+	"-c", "credential.helper=", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+	// The data directory may be a volume that belongs to another user.
+	"-c", "safe.directory=*",
+	"-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.http.allow=always", "-c", "protocol.ssh.allow=always",
+	// A connection that trickles is as good as dead.
+	"-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=30",
+	"-c", "advice.detachedHead=false", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
+}
+
+const defaultGitTimeout = 5 * time.Minute
+
+// run runs one git command in dir and returns what it prints. Remote is the
+// repository that the command may talk to.
+func (g *Git) run(ctx context.Context, dir, remote string, args ...string) (string, error) {
+	timeout := g.Timeout
+	if timeout == 0 {
+		timeout = defaultGitTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("git %s took longer than %s", args[0], timeout))
+	defer cancel()
+
+	flags := gitFlags
+	if isLocal(remote) && remote == g.Remote {
+		// The operator named this path. A repository cannot: see submodules.
+		flags = append(flags[:len(flags):len(flags)], "-c", "protocol.file.allow=always")
+	}
+	cmd := exec.CommandContext(ctx, "git", append(flags[:len(flags):len(flags)], args...)...)
+	cmd.Dir = dir
+	cmd.Env = g.environment(remote)
+	var stdout bytes.Buffer
+	stderr := &tail{max: 4 << 10}
+	cmd.Stdout, cmd.Stderr = &stdout, stderr
+	isolate(cmd)
+	err := cmd.Run()
+	if errors.Is(err, exec.ErrNotFound) {
+		return "", errors.New("the git program is not installed: install git")
+	}
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return "", fmt.Errorf("git %s: %w%s", args[0], err, g.complaint(stderr))
+	}
+	return stdout.String(), nil
+}
+
+// complaint returns what git printed, on one line and without the token.
+func (g *Git) complaint(stderr *tail) string {
+	lines := strings.FieldsFunc(stderr.String(), func(r rune) bool { return r == '\n' || r == '\r' })
+	text := strings.Join(lines, "; ")
+	if text == "" {
+		return ""
+	}
+	if g.Token != "" {
+		text = strings.ReplaceAll(text, g.Token.Reveal(), "[redacted]")
+	}
+	return ": " + text
+}
+
+func isLocal(remote string) bool {
+	return filepath.IsAbs(remote) || strings.HasPrefix(remote, "file://")
+}
+
+// environment is all that git sees of ours. The token goes by environment:
+// command lines can be read by every user of the machine.
+func (g *Git) environment(remote string) []string {
+	env := []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + absolute(g.Dir), "LC_ALL=C",
+		"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
+		"GIT_ATTR_NOSYSTEM=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_ALLOW_PROTOCOL=" + g.protocols(remote),
+		"GIT_SSH_COMMAND=" + g.sshCommand(), "SSH_AUTH_SOCK=" + os.Getenv("SSH_AUTH_SOCK"),
+		"SSL_CERT_FILE=" + os.Getenv("SSL_CERT_FILE"), "SSL_CERT_DIR=" + os.Getenv("SSL_CERT_DIR"),
+		"HTTPS_PROXY=" + os.Getenv("HTTPS_PROXY"), "NO_PROXY=" + os.Getenv("NO_PROXY"),
+	}
+	env = nonEmpty(env)
+	if scope := tokenScope(g.Remote); g.Token != "" && scope != "" {
+		credential := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + g.Token.Reveal()))
+		env = append(env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http."+scope+".extraHeader",
+			"GIT_CONFIG_VALUE_0=Authorization: Basic "+credential)
+	}
+	return env
+}
+
+// nonEmpty leaves out variables without a value: an empty SSL_CERT_FILE is
+// not the same as none.
+func nonEmpty(env []string) []string {
+	kept := env[:0]
+	for _, e := range env {
+		if !strings.HasSuffix(e, "=") {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+func (g *Git) protocols(remote string) string {
+	if isLocal(remote) && remote == g.Remote {
+		return "https:http:ssh:file"
+	}
+	return "https:http:ssh"
+}
+
+// tokenScope is the origin that the token may be sent to.
+func tokenScope(remote string) string {
+	u, err := url.Parse(remote)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host + "/"
+}
+
+// sshCommand never asks and never forwards.
+func (g *Git) sshCommand() string {
+	args := []string{"ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15"}
+	if g.SSHKeyFile != "" {
+		args = append(args, "-o", "IdentitiesOnly=yes", "-i", absolute(g.SSHKeyFile))
+	}
+	if g.KnownHostsFile != "" {
+		args = append(args, "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile="+absolute(g.KnownHostsFile))
+	} else {
+		args = append(args, "-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile="+filepath.Join(absolute(g.Dir), "known_hosts"))
+	}
+	for i, a := range args {
+		args[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+	}
+	return strings.Join(args, " ")
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+func hasLFS() bool {
+	_, err := exec.LookPath("git-lfs")
+	return err == nil
+}
+
+// hashName makes a file name of any string.
+func hashName(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:16])
+}
+
+// tail keeps the last max bytes that are written to it.
+type tail struct {
+	max int
+	buf []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.buf = append(t.buf, p...)
+	if extra := len(t.buf) - t.max; extra > 0 {
+		t.buf = append(t.buf[:0], t.buf[extra:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return strings.ToValidUTF8(string(t.buf), "�") }

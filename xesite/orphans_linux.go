@@ -1,0 +1,56 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package xesite
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// killMarked kills every process whose environment has the variable mark with
+// a value that begins with prefix, and reports how many there were. It finds
+// what left the process group, and what outlived a killed host, without a
+// record that could be missing or stale.
+func killMarked(mark, prefix string) (killed int) {
+	want := []byte(mark + "=" + prefix)
+	// A process may fork while the list is read: look until nobody is left.
+	for range 50 {
+		pids := marked(want)
+		if len(pids) == 0 {
+			return killed
+		}
+		for _, pid := range pids {
+			if syscall.Kill(pid, syscall.SIGKILL) == nil {
+				killed++
+			}
+		}
+		time.Sleep(2 * time.Millisecond) // for the kernel to take them away
+	}
+	return killed
+}
+
+// marked lists the living processes that carry the mark.
+func marked(want []byte) (pids []int) {
+	names, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range names {
+		env, err := os.ReadFile(dir + "/environ")
+		if err != nil || !bytes.HasPrefix(env, want) && !bytes.Contains(env, append([]byte{0}, want...)) {
+			continue
+		}
+		stat, err := os.ReadFile(dir + "/stat")
+		_, state, ok := strings.Cut(string(stat), ") ")
+		if err != nil || !ok || strings.HasPrefix(state, "Z") {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil && pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}

@@ -1,0 +1,73 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package xesite
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Server runs HTTP servers with limits that the outside world calls for, and
+// stops them without cutting anybody off. The zero value is good.
+type Server struct {
+	// Grace is how long Serve waits for running requests when it ends. If
+	// zero, 20 seconds.
+	Grace time.Duration
+
+	// Logger gets what net/http has to say. If nil, nobody does.
+	Logger *slog.Logger
+}
+
+// The limits. There is none on the time of a whole answer: a large download
+// over a slow line is legitimate, and idle or slow readers cost little.
+const (
+	readHeaderTimeout = 10 * time.Second
+	readTimeout       = 60 * time.Second
+	idleTimeout       = 120 * time.Second
+	maxHeaderBytes    = 32 << 10
+	defaultGrace      = 20 * time.Second
+)
+
+// Serve answers on ln until ctx ends, then lets running requests finish and
+// returns nil. It closes ln. Requests' contexts end when the grace time does.
+func (s Server) Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
+	// Streams, such as live reload, never finish by themselves.
+	requests, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logOr(s.Logger).Handler(), slog.LevelDebug),
+		BaseContext:       func(net.Listener) context.Context { return requests },
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("xesite: serve %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	grace := cmp.Or(s.Grace, defaultGrace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	// Whoever watches for the end of a request's context gets it somewhat
+	// before connections are cut.
+	time.AfterFunc(grace*3/4, stop)
+	if err := srv.Shutdown(ctx); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			logOr(s.Logger).Warn("requests were still running after the grace time", "addr", ln.Addr().String())
+		}
+		srv.Close()
+	}
+	return nil
+}
