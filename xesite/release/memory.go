@@ -99,7 +99,8 @@ func (m *memory) compress(f File, c Coding) error {
 
 func (m *memory) variants(f File) (vs []Variant) {
 	for c := Gzip; c < codings; c++ {
-		if b, ok := m.get(f.Hash, c); ok {
+		// Another file may have the same content under a type that wants more.
+		if b, ok := m.get(f.Hash, c); ok && wants(f, c) {
 			vs = append(vs, Variant{c, int64(len(b))})
 		}
 	}

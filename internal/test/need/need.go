@@ -69,3 +69,13 @@ func moduleRoot(t testing.TB) string {
 		dir = parent
 	}
 }
+
+// CacheDir returns the folder outside of the checkout that .ci/install and the
+// Makefile keep things in.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "xesite-test"), nil
+	}
+	home, err := os.UserHomeDir()
+	return filepath.Join(home, ".cache", "xesite-test"), err
+}

@@ -1,0 +1,59 @@
+# Plain go commands, with what they need. No target asks for anything but the
+# system's packages, the npm registry and the Go module proxy.
+
+SHELL := /bin/bash
+
+# What is installed goes outside of the checkout, and is kept by version.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/xesite-test
+TOOLS := $(CACHE)/tools-$(shell go env GOVERSION)
+STATICCHECK_VERSION := v0.8.2# the release called 2026.2.2
+GOFUMPT_VERSION := v0.12.0
+STATICCHECK := $(TOOLS)/staticcheck-$(STATICCHECK_VERSION)/staticcheck
+GOFUMPT := $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)/gofumpt
+
+# How long each fuzz target runs.
+FUZZTIME := 10s
+
+.PHONY: build test lint install bench fuzz clean
+
+build:
+	go build ./...
+
+# Everything that has to pass. Nothing is skipped for want of a program.
+test: install lint
+	XESITE_TEST_REQUIRE=1 go test -race -p 1 -timeout 20m ./...
+
+lint: $(STATICCHECK) $(GOFUMPT)
+	go vet ./...
+	$(STATICCHECK) ./...
+	@echo gofumpt -l .
+	@unformatted=$$($(GOFUMPT) -l .) && if [[ $$unformatted ]]; then \
+		echo "run gofumpt -w on:" $$unformatted >&2; exit 1; fi
+	go fix -diff ./...
+
+install:
+	.ci/install
+
+$(STATICCHECK):
+	GOBIN=$(@D) go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+
+$(GOFUMPT):
+	GOBIN=$(@D) go install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./...
+
+# A short run of each target; go test runs one at a time.
+fuzz:
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+# The tools in $(CACHE) stay, and so does every data directory.
+clean:
+	rm -f example/example
+	find . \( -path ./.git -o -path ./var \) -prune -o \( -name '*.test' -o -name '*.prof' \) -exec rm -f {} +
+	go clean -testcache

@@ -1,0 +1,49 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+// Package site is the documentation of a module for people who host their own
+// site from a git repository. A push makes a webhook call, the repository is
+// fetched, a generator of your choice builds it, and the result replaces what
+// visitors see in one step, or leaves it as it was when anything went wrong.
+//
+// There is nothing to import here; take the packages that you need.
+//
+// # Packages
+//
+// [xeiaso.net/site/xesite] does all of the above: a [net/http.Handler] and
+// a worker behind it. What it is made of can be had apart:
+//
+//	xesite/release    immutable, content-addressed releases of a site
+//	xesite/serve      an http.Handler over a release
+//	xesite/hook       webhooks of GitHub, GitLab, Forgejo, Gitea and Bitbucket
+//	xesite/state      small records with compare-and-swap, for several instances
+//	xesite/markdown   a generator: a folder of Markdown becomes a blog
+//
+// example is a program that is made of these packages, for running a site
+// without writing Go.
+//
+// More is planned, and not here yet: syndicate tells other networks of new
+// posts, patreon gets a list of supporters, onion serves a site over Tor, wg
+// reaches private services through WireGuard.
+//
+// # Imports
+//
+// Packages use the standard library's types where they meet. Importing one
+// does not bring the dependencies of another: xesite/state and xesite/hook
+// need the standard library alone, xesite/release and xesite/serve two modules
+// for compression.
+//
+// No package logs, registers metrics, reads a configuration or exits by
+// itself: all of that is for the program that imports it to decide.
+//
+// # Stability
+//
+// The module is at v0. Until v1 a minor version may change an exported
+// identifier, which the changelog says and, where it can be had, a deprecated
+// form of the old one bridges; a patch version never does. What is on disk is
+// kept readable: a newer version reads the data directory of an older one.
+//
+// Supported are the two newest releases of Go from 1.26 on, and Linux. Other
+// systems with Unix's processes and file locks should do; what is missing
+// there is said where it matters.
+package site
