@@ -151,7 +151,12 @@ func (c Command) explain(ctx context.Context, err error) error {
 	case exit.ExitCode() == 127:
 		return &ExitError{Code: 127, reason: "generator exited with code 127: a program was not found, install it or check the command line"}
 	}
-	return &ExitError{Code: exit.ExitCode(), reason: fmt.Sprintf("generator exited with code %d", exit.ExitCode())}
+	reason := fmt.Sprintf("generator exited with code %d", exit.ExitCode())
+	if signal := syscall.Signal(exit.ExitCode() - 128); signal > 0 && signal < 32 {
+		// So a shell tells of its child; out of memory is the usual reason for 9.
+		reason += fmt.Sprintf(", which stands for signal %d (%s)", signal, signal)
+	}
+	return &ExitError{Code: exit.ExitCode(), reason: reason}
 }
 
 // ExitError is a generator that did not succeed.
