@@ -379,14 +379,15 @@ func TestSecretsStayInside(t *testing.T) {
 	if status, _ := p.deliver(hook.Forgejo, "canary-file-2", hook.Push{Branch: "main", After: strings.Repeat("a", 40)}); status != 202 {
 		t.Errorf("the second secret of a file: %d", status)
 	}
-	seen := p.stdout.String() + p.stderr.String()
+	var seen strings.Builder
+	seen.WriteString(p.stdout.String() + p.stderr.String())
 	for _, path := range []string{"env.txt", "cmd.txt"} {
 		_, body := p.get(p.public + path)
-		seen += body
+		seen.WriteString(body)
 	}
 	for _, path := range []string{"metrics", "api/status", "api/builds", "api/builds/1/log", ""} {
 		_, body := p.do("GET", p.admin+path, func(r *http.Request) { r.SetBasicAuth("", "canary-admin") })
-		seen += body
+		seen.WriteString(body)
 	}
 	if err := p.stop(); err != nil {
 		t.Error(err)
@@ -394,7 +395,7 @@ func TestSecretsStayInside(t *testing.T) {
 	err := filepath.WalkDir(p.dataDir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
 			content, err := os.ReadFile(path)
-			seen += string(content)
+			seen.WriteString(string(content))
 			return err
 		}
 		return err
@@ -402,7 +403,7 @@ func TestSecretsStayInside(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	for line := range strings.Lines(seen) {
+	for line := range strings.Lines(seen.String()) {
 		if strings.Contains(line, "canary") {
 			t.Errorf("a secret shows: %q", line)
 		}
