@@ -43,6 +43,19 @@
 // stopped, and everything that it started is killed with it. A kill of this
 // process at any moment loses at most the build that ran.
 //
+// # Data directory
+//
+//	blobs/ releases/ channels/   releases, see package release; Config.Keep bounds them
+//	git/                         mirrors of the repository and its submodules
+//	build/                       scratch of the build that runs
+//	cache/                       caches of generators, kept directories, data files
+//	builds/                      records and logs of the last 100 builds, 4 MiB each at most
+//	state/ lock                  what instances agree on
+//
+// All but cache/ is bounded by what the site is; what a generator caches is
+// its own affair. Nothing in build/ and cache/ is needed to serve: both can be
+// emptied while no build runs. Removing git/ costs one fetch.
+//
 // # Several instances
 //
 // Instances that share a data directory agree on one that builds. The others

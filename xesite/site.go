@@ -461,7 +461,8 @@ func (q *eventQueue) call(f func()) {
 	f()
 }
 
-// ServeHTTP answers as [Site.Handler] does for a listener without a name.
+// ServeHTTP answers from the current release, and with 503 while there is
+// none. [Site.Handler] adds build.json, hooks and counting.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if v := s.serving.Load(); v != nil {
 		v.handler.ServeHTTP(w, r)

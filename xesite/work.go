@@ -658,6 +658,11 @@ func (s *Site) polish(ctx context.Context) {
 	if s.polished != cur.rel.ID {
 		s.compress(ctx, cur)
 	}
+	if m, ok := s.cfg.Source.(Maintainer); ok && ctx.Err() == nil {
+		if err := m.Maintain(ctx); err != nil {
+			s.log.WarnContext(ctx, "tidy the source's mirrors", "err", err)
+		}
+	}
 	if ctx.Err() == nil && time.Since(s.verified) > verifyEvery {
 		s.verified = time.Now()
 		s.verify(ctx, cur.rel)

@@ -1,0 +1,122 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/chromedp"
+
+	"xeiaso.net/site/internal/test/need"
+)
+
+// browser starts Chromium. What it has to complain about ends the test.
+func browser(t *testing.T) context.Context {
+	t.Helper()
+	program := need.Program(t, "chromium", "apt install chromium")
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	err := chromedp.Listen(ctx, func(event any) {
+		if e, ok := event.(*log.EventEntryAdded); ok && e.Entry.Level == log.EntryLevelError {
+			t.Errorf("the browser says of %s: %s", e.Entry.URL, e.Entry.Text)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
+	return ctx
+}
+
+// open shows a page on a screen of a width, in a colour scheme.
+func open(t *testing.T, ctx context.Context, url, scheme string, width int64) {
+	t.Helper()
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+	})
+	if err == nil {
+		_, err = chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+			Width: width, Height: 800, DeviceScaleFactor: 1, Mobile: width < 500,
+		})
+	}
+	if err == nil {
+		err = chromedp.Do(ctx, chromedp.Navigate(url))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func evaluate[T any](t *testing.T, ctx context.Context, expression string) T {
+	t.Helper()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+func TestDemoFitsEveryScreenInBothSchemes(t *testing.T) {
+	ctx := browser(t)
+	p := start(t, nil)
+	p.shows("", "A site from git")
+	backgrounds := map[string]string{}
+	for _, scheme := range []string{"light", "dark"} {
+		for _, width := range []int64{320, 390, 1280} {
+			for _, path := range []string{"", "about/", "posts/your-site-is-a-git-repository/", "posts/use-your-own-repository/", "tags/"} {
+				open(t, ctx, p.public+path, scheme, width)
+				title := evaluate[string](t, ctx, "document.title")
+				overflow := evaluate[int](t, ctx, "document.documentElement.scrollWidth - document.documentElement.clientWidth")
+				background := evaluate[string](t, ctx, "getComputedStyle(document.documentElement).backgroundColor + getComputedStyle(document.body).backgroundColor")
+				if overflow > 0 || title == "" {
+					t.Errorf("/%s at %d px, %s: %d px too wide, title %q", path, width, scheme, overflow, title)
+				}
+				backgrounds[scheme] = background
+			}
+		}
+	}
+	if backgrounds["light"] == backgrounds["dark"] {
+		t.Errorf("both schemes have the background %s", backgrounds["light"])
+	}
+}
+
+func TestOpenPageReloadsByItself(t *testing.T) {
+	ctx := browser(t)
+	t.Chdir(t.TempDir())
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile("index.md", []byte("# Page\n\n"+text+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	p := start(t, nil, "-devel")
+	p.shows("", "before")
+	text := func() string { return evaluate[string](t, ctx, "document.body ? document.body.innerText : ''") }
+	open(t, ctx, p.public, "light", 800)
+	// Until the stream is open a change could be missed; afterwards none is.
+	for i := 0; !strings.Contains(text(), fmt.Sprintf("after %d", i-1)); i++ {
+		write(fmt.Sprintf("after %d", i))
+		p.shows("", fmt.Sprintf("after %d", i))
+		if i == 100 {
+			t.Fatalf("the page still shows %q", text())
+		}
+	}
+}
