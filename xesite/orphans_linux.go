@@ -14,25 +14,27 @@ import (
 )
 
 // killMarked kills every process whose environment has the variable mark with
-// a value that begins with prefix, and reports how many there were. It finds
+// a value that begins with prefix, and reports how many there were. A prefix
+// that ends in a NUL is a whole value. It finds
 // what left the process group, and what outlived a killed host, without a
 // record that could be missing or stale.
-func killMarked(mark, prefix string) (killed int) {
+func killMarked(mark, prefix string) int {
 	want := []byte(mark + "=" + prefix)
+	killed := map[int]bool{}
 	// A process may fork while the list is read: look until nobody is left.
 	for range 50 {
 		pids := marked(want)
 		if len(pids) == 0 {
-			return killed
+			break
 		}
 		for _, pid := range pids {
 			if syscall.Kill(pid, syscall.SIGKILL) == nil {
-				killed++
+				killed[pid] = true
 			}
 		}
 		time.Sleep(2 * time.Millisecond) // for the kernel to take them away
 	}
-	return killed
+	return len(killed)
 }
 
 // marked lists the living processes that carry the mark.

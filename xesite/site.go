@@ -97,12 +97,13 @@ func New(ctx context.Context, cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{cfg: cfg, log: cfg.Logger, queue: newQueue(), mark: hashName(cfg.DataDir), drained: make(chan struct{})}
+	s := &Site{cfg: cfg, log: cfg.Logger, queue: newQueue(), drained: make(chan struct{})}
 	for _, dir := range []string{"", "build", "builds", "cache", "git", "state"} {
 		if err := atomicfile.MkdirAll(s.path(dir), 0o700); err != nil {
 			return nil, fmt.Errorf("xesite: data directory: %w", err)
 		}
 	}
+	s.mark = directoryID(cfg.DataDir)
 	if s.store, err = release.Open(cfg.DataDir); err != nil {
 		return nil, err
 	}
