@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -25,6 +27,11 @@ type Listener struct {
 
 	// Hooks are mounted at "/.within/hook/<name>".
 	Hooks map[string]http.Handler
+
+	// Middleware goes around the site and inside counting and logging, the
+	// first one outermost. One that only sets headers, or answers by itself,
+	// costs nothing else: the site still writes to the connection directly.
+	Middleware []func(http.Handler) http.Handler
 }
 
 // Handler returns the site as an [http.Handler] for one listener: the current
@@ -35,8 +42,14 @@ func (s *Site) Handler(l Listener) http.Handler {
 		site:     s,
 		log:      l.AccessLog,
 		counters: &requestCounters{vec: s.metrics.requests, listener: cmp.Or(l.Name, "public")},
+		own:      s.ownRoutes(l),
 	}
-	f.own = s.ownRoutes(l)
+	if len(l.Middleware) > 0 {
+		f.chain = http.HandlerFunc(f.endOfChain)
+		for _, m := range slices.Backward(l.Middleware) {
+			f.chain = m(f.chain)
+		}
+	}
 	return f
 }
 
@@ -68,6 +81,7 @@ type front struct {
 	log      *slog.Logger
 	counters *requestCounters
 	own      http.Handler
+	chain    http.Handler // the middleware, nil if there is none
 }
 
 // ServeHTTP implements [http.Handler].
@@ -76,10 +90,43 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.log != nil {
 		start = time.Now()
 	}
-	status := f.serve(w, r)
+	var status int
+	if f.chain == nil {
+		status = f.serve(w, r)
+	} else {
+		status = f.serveChain(w, r)
+	}
 	f.counters.count(r.Method, status)
 	if f.log != nil {
 		logRequest(f.log, r, status, start)
+	}
+}
+
+// recorders are used again: a request must not allocate for being counted.
+var recorders = sync.Pool{New: func() any { return new(statusRecorder) }}
+
+// serveChain sends a recorder through the middleware. At the end of the chain
+// the site takes the connection back out of it; what it records are the
+// answers of the middleware itself.
+func (f *front) serveChain(w http.ResponseWriter, r *http.Request) int {
+	rec := recorders.Get().(*statusRecorder)
+	*rec = statusRecorder{ResponseWriter: w}
+	f.chain.ServeHTTP(rec, r)
+	status := cmp.Or(rec.status, http.StatusOK)
+	*rec = statusRecorder{}
+	recorders.Put(rec)
+	return status
+}
+
+// endOfChain is the site as the middleware sees it.
+func (f *front) endOfChain(w http.ResponseWriter, r *http.Request) {
+	rec, direct := w.(*statusRecorder)
+	if direct {
+		w = rec.ResponseWriter
+	}
+	status := f.serve(w, r)
+	if direct {
+		rec.status = status
 	}
 }
 
@@ -109,7 +156,7 @@ func cut(s string, n int) string {
 	return s
 }
 
-// statusRecorder remembers the status of our own, rarely asked, routes.
+// statusRecorder remembers the status of an answer.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int
@@ -165,9 +212,6 @@ type CanonicalHost struct {
 
 	// Others are hosts to leave alone, such as the onion address.
 	Others []string
-
-	// Counted is told of each redirect. It may be nil.
-	Counted func(r *http.Request, status int)
 }
 
 // Middleware returns a handler that redirects GET and HEAD with 308 (other
@@ -192,9 +236,6 @@ func (c CanonicalHost) Middleware(next http.Handler) http.Handler {
 		w.Header().Set("Location", scheme+"://"+c.Host+r.URL.RequestURI())
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		w.WriteHeader(http.StatusPermanentRedirect)
-		if c.Counted != nil {
-			c.Counted(r, http.StatusPermanentRedirect)
-		}
 	})
 }
 

@@ -34,7 +34,10 @@ func New(ctx context.Context, fsys fs.FS) (*Release, *Report, error) {
 		r.variants[i] = m.variants(x.Files[i])
 		return nil
 	})
-	return r, report, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return r, report, nil
 }
 
 // memory holds blobs in a map.

@@ -87,7 +87,11 @@ func (s *Store) Compress(ctx context.Context, r *Release) (*Release, error) {
 	if err := errors.Join(failed, batch.commit()); err != nil || made == 0 {
 		return r, err
 	}
-	return s.open(ctx, r.ID, r.Index)
+	full, err := s.open(context.WithoutCancel(ctx), r.ID, r.Index)
+	if err != nil {
+		return r, err
+	}
+	return full, nil
 }
 
 // batch is a set of new blobs that become visible together, once all of them

@@ -1,0 +1,306 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"xeiaso.net/site/xesite"
+	"xeiaso.net/site/xesite/hook"
+	"xeiaso.net/site/xesite/markdown"
+)
+
+// run is the program: it returns when ctx ends, after everything has stopped
+// in good order, or at once when something is wrong with the configuration.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	c, err := parse(args, getenv, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	h := &host{config: c, getenv: getenv, stdout: stdout}
+	h.log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.logLevel}))
+	return h.run(ctx)
+}
+
+// host is the running program.
+type host struct {
+	*config
+	getenv func(string) string
+	stdout io.Writer
+	log    *slog.Logger
+
+	site          *xesite.Site
+	public, admin net.Listener
+}
+
+func (h *host) run(ctx context.Context) error {
+	cfg, err := h.siteConfig(ctx)
+	if err != nil {
+		return err
+	}
+	if h.site, err = xesite.New(ctx, cfg); err != nil {
+		return err
+	}
+	if err := h.listen(); err != nil {
+		return err
+	}
+	defer h.public.Close()
+	defer h.admin.Close()
+	hooks, err := h.hooks(cfg)
+	if err != nil {
+		return err
+	}
+	h.banner(cfg)
+	return h.serve(ctx, hooks)
+}
+
+// siteConfig puts the flags into the form that package xesite wants.
+func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
+	dataDir, err := filepath.Abs(h.dataDir)
+	if err != nil {
+		return xesite.Config{}, fmt.Errorf("-data-dir %q: %w", h.dataDir, err)
+	}
+	if err := os.MkdirAll(dataDir, 0o700); err != nil {
+		return xesite.Config{}, fmt.Errorf("-data-dir %q: %w", h.dataDir, err)
+	}
+	notify := &notifier{command: h.notifyCommand, env: []string{"PATH=" + h.getenv("PATH"), "HOME=" + h.getenv("HOME")}, log: h.log}
+	cfg := xesite.Config{
+		DataDir:      dataDir,
+		BuildDir:     h.buildDir,
+		OutputDir:    h.outputDir,
+		BuildTimeout: offIfZero(h.buildTimeout),
+		CachePaths:   h.cachePaths,
+		SiteURL:      h.siteURL,
+		Poll:         offIfZero(h.poll),
+		RebuildEvery: h.rebuildEvery,
+		Keep:         h.keep,
+		LiveReload:   h.devel,
+		OnBuild:      notify.built,
+		Logger:       h.log,
+	}
+	cfg.Builder, cfg.BuildKey = h.builder()
+	cfg.Source, err = h.source(ctx, dataDir)
+	if h.devel {
+		cfg.Poll = -1 // changes are watched
+	}
+	return cfg, err
+}
+
+// offIfZero translates the flags' zero for "off".
+func offIfZero[T ~int64 | ~int](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
+}
+
+// source is the repository, the current directory, or the demo.
+func (h *host) source(ctx context.Context, dataDir string) (xesite.Source, error) {
+	if h.devel {
+		return &xesite.Dir{Path: ".", Ignore: []string{dataDir, h.outputDir}, Logger: h.log}, nil
+	}
+	g := &xesite.Git{
+		Remote: h.repo, Branch: h.branch, Dir: filepath.Join(dataDir, "git"),
+		Token: h.gitToken, SSHKeyFile: h.sshKeyFile, KnownHostsFile: h.knownHostsFile,
+		Depth: offIfZero(h.gitDepth),
+	}
+	if h.repo == "" {
+		g.Remote, g.Branch, g.WatchLocal = h.demoDir(dataDir), "", true
+		if err := makeDemo(ctx, g.Remote); err != nil {
+			return nil, err
+		}
+	}
+	if err := g.Check(); err != nil {
+		return nil, fmt.Errorf("-git-repo: %w", err)
+	}
+	return g, nil
+}
+
+func (h *host) demoDir(dataDir string) string { return filepath.Join(dataDir, "demo") }
+
+// builder is the generator and what its results depend on beside its input.
+func (h *host) builder() (xesite.Builder, string) {
+	if h.build == "" {
+		return xesite.BuilderFunc(h.builtIn), "markdown " + version()
+	}
+	env := h.environment(h.getenv)
+	return xesite.Command{Line: h.build, Env: env}, h.build + "\n" + strings.Join(env, "\n")
+}
+
+// builtIn runs the generator for sites that bring none.
+func (h *host) builtIn(ctx context.Context, in xesite.BuildInput) error {
+	g := &markdown.Generator{Warnf: func(format string, args ...any) {
+		fmt.Fprintf(in.Log, format+"\n", args...)
+	}}
+	if h.siteURLSet { // otherwise the site's own settings may say it
+		g.BaseURL = in.SiteURL
+	}
+	return g.Build(ctx, in.Dir, in.Output)
+}
+
+// version names the program's build.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			v += " " + s.Value
+		}
+	}
+	return v
+}
+
+// listen opens both listeners before anything is promised.
+func (h *host) listen() (err error) {
+	if h.public, err = net.Listen("tcp", h.bind); err != nil {
+		return fmt.Errorf("-bind %q: %w", h.bind, err)
+	}
+	if h.admin, err = net.Listen("tcp", h.adminBind); err != nil {
+		h.public.Close()
+		return fmt.Errorf("-internal-api-bind %q: %w", h.adminBind, err)
+	}
+	return nil
+}
+
+// hooks are the webhooks that have a secret.
+func (h *host) hooks(cfg xesite.Config) (map[string]http.Handler, error) {
+	branch := h.branch
+	large := make(chan struct{}, 4) // bodies in memory, over all forges
+	hooks := map[string]http.Handler{}
+	for forge, secrets := range h.hookSecrets {
+		handler, err := hook.New(hook.Config{
+			Forge: hook.Forge(forge), Secrets: secrets, Branch: branch, LargeBodies: large, Logger: h.log,
+			Receive: func(ctx context.Context, p hook.Push) (string, error) {
+				ticket, err := h.site.Trigger(ctx, xesite.Trigger{Source: forge, Hint: p.After})
+				if err != nil {
+					return "", err
+				}
+				return ticket.ID, nil
+			},
+		})
+		if err != nil {
+			return nil, fmt.Errorf("-%s-secret: %w", forge, err)
+		}
+		hooks[forge] = handler
+	}
+	return hooks, nil
+}
+
+// banner tells a person where things are.
+func (h *host) banner(cfg xesite.Config) {
+	fmt.Fprintf(h.stdout, "Site:   %s\nAdmin:  %s\n", listenURL(h.public), listenURL(h.admin))
+	switch {
+	case h.devel:
+		dir, _ := filepath.Abs(".")
+		fmt.Fprintf(h.stdout, "Source: %s\nEvery change there is built at once, and open pages reload.\n", dir)
+	case h.repo == "":
+		fmt.Fprintf(h.stdout, "Source: %s\nThis is a git repository. Add a file to posts/, or change one, and commit:\nit is live a moment later.\n", h.demoDir(cfg.DataDir))
+	}
+}
+
+// listenURL is where a browser on this machine finds a listener.
+func listenURL(ln net.Listener) string {
+	host, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		return ln.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return (&url.URL{Scheme: "http", Host: net.JoinHostPort(host, port), Path: "/"}).String()
+}
+
+// serve runs everything until ctx ends or a part fails.
+func (h *host) serve(ctx context.Context, hooks map[string]http.Handler) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var all sync.WaitGroup
+	var failed error
+	var once sync.Once
+	start := func(f func() error) {
+		all.Go(func() {
+			if err := f(); err != nil {
+				once.Do(func() { failed = err; fail(err) })
+			}
+		})
+	}
+	server := xesite.Server{Logger: h.log}
+	start(func() error { return h.site.Run(ctx) })
+	start(func() error { return server.Serve(ctx, h.public, h.publicHandler(hooks)) })
+	start(func() error { return server.Serve(ctx, h.admin, h.adminHandler()) })
+	start(func() error { h.rebuildOnSignal(ctx); return nil })
+	all.Wait()
+	h.log.Info("stopped")
+	return failed
+}
+
+// publicHandler is what visitors see.
+func (h *host) publicHandler(hooks map[string]http.Handler) http.Handler {
+	canonical := xesite.CanonicalHost{Host: h.redirectDomain, Others: []string{h.onionDomain}}
+	if u, err := url.Parse(h.siteURL); err == nil && u.Host == h.redirectDomain {
+		canonical.Scheme = u.Scheme
+	}
+	listener := xesite.Listener{Name: "clearnet", Hooks: hooks}
+	if h.redirectDomain != "" {
+		listener.Middleware = append(listener.Middleware, canonical.Middleware)
+	}
+	if h.logLevel <= slog.LevelDebug {
+		listener.AccessLog = h.log
+	}
+	return h.site.Handler(listener)
+}
+
+// adminHandler is what operators and their probes see.
+func (h *host) adminHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(h.site.Collector(), collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
+	return h.site.AdminHandler(xesite.Admin{
+		Token:    h.adminToken,
+		Loopback: xesite.IsLoopback(h.admin.Addr()),
+		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+	})
+}
+
+// rebuildOnSignal builds again at each SIGHUP.
+func (h *host) rebuildOnSignal(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			if _, err := h.site.Trigger(ctx, xesite.Trigger{Source: xesite.SourceSignal, Rebuild: true}); err != nil {
+				h.log.Error("rebuild on SIGHUP", "err", err)
+			}
+		}
+	}
+}
