@@ -94,6 +94,9 @@ func (g *Git) Check() error {
 // scpForm is user@host:path, which ssh users write.
 var scpForm = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:[^:]+$`)
 
+// urlForm is a URL that lacks its slashes, and would be taken for a host "https".
+var urlForm = regexp.MustCompile(`^(https?|ssh|file|git|ftps?):`)
+
 // helperForm is <helper>::<address>, by which git runs any program.
 var helperForm = regexp.MustCompile(`^[A-Za-z0-9_-]*::`)
 
@@ -105,11 +108,11 @@ func checkRemote(remote string) error {
 		return errors.New("the remote is empty: name a repository's URL or absolute path")
 	case strings.HasPrefix(remote, "-"), helperForm.MatchString(remote), strings.ContainsFunc(remote, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return fmt.Errorf("the remote %q is not a URL", redactURL(remote))
-	case filepath.IsAbs(remote), !strings.Contains(remote, "://") && scpForm.MatchString(remote):
+	case filepath.IsAbs(remote), !strings.Contains(remote, "://") && !urlForm.MatchString(remote) && scpForm.MatchString(remote):
 		return nil
 	}
 	u, err := url.Parse(remote)
-	if err != nil {
+	if err != nil || u.Opaque != "" {
 		return fmt.Errorf("the remote %q is not a URL", redactURL(remote))
 	}
 	if !slices.Contains([]string{"https", "http", "ssh", "file"}, u.Scheme) {
@@ -169,9 +172,9 @@ func (g *Git) explain(err error) error {
 		{"couldn't find remote ref", "the branch does not exist there: check the branch's name"},
 		{"could not read Username", "the repository is private or does not exist: check the URL and the token"},
 		{"Authentication failed", "the remote refuses the token: check that it is valid and may read the repository"},
-		{"Host key verification failed", "the host's key is not in the known hosts file"},
 		{"UNPROTECTED PRIVATE KEY FILE", "others may read the ssh key: set its mode to 0600"},
 		{"REMOTE HOST IDENTIFICATION HAS CHANGED", "the host shows another key than before: if that is right, remove the old one from the known hosts file"},
+		{"Host key verification failed", "the host's key is not in the known hosts file"},
 		{"Permission denied (publickey", "the remote refuses the ssh key"},
 		{"does not appear to be a git repository", "there is no repository at this place"},
 	} {
