@@ -119,11 +119,11 @@ func (g *Git) environment(remote string) []string {
 // outlived a killed host can be found.
 const gitMark = "XESITE_GIT"
 
-func (g *Git) mark() string { return directoryID(absolute(g.Dir)) }
+func (g *Git) mark() string { return fmt.Sprint(directoryID(absolute(g.Dir)), "-", os.Getpid()) }
 
 // killOrphans ends what a killed host left running: it would write to the
 // mirror when nobody expects it.
-func (g *Git) killOrphans() { killMarked(gitMark, g.mark()+"\x00") }
+func (g *Git) killOrphans() { killMarked(gitMark, directoryID(absolute(g.Dir))+"-", g.mark()) }
 
 // tokenVariable hands the token to the credential helper.
 const tokenVariable = "XESITE_GIT_TOKEN"
