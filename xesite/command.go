@@ -5,6 +5,7 @@ package xesite
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -76,6 +77,12 @@ const markVariable = "XESITE_BUILD"
 
 // Build implements [Builder].
 func (c Command) Build(ctx context.Context, in BuildInput) error {
+	if in.mark == "" { // not called by a Site
+		in.mark = rand.Text()
+	}
+	if err := os.MkdirAll(filepath.Join(in.Cache, "home"), 0o700); err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", c.Line)
 	cmd.Dir = in.Dir
 	cmd.Env = c.environment(in)
@@ -91,7 +98,7 @@ func (c Command) Build(ctx context.Context, in BuildInput) error {
 	}
 	err = cmd.Wait()
 	killGroup(cmd, syscall.SIGKILL)
-	left := killMarked(markVariable, in.mark)
+	left := killMarked(markVariable, in.mark+"\x00", "")
 	output.drain()
 	if left > 0 {
 		fmt.Fprintf(in.Log, "killed %d processes that the generator left running\n", left)

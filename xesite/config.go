@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,14 +129,21 @@ func (c Config) withDefaults() (Config, error) {
 		}
 	}
 	for _, path := range c.CachePaths {
-		if !filepath.IsLocal(path) || filepath.Clean(path) == "." || strings.HasPrefix(filepath.Clean(path), ".git") {
+		if !isInside(path) {
 			return c, fmt.Errorf("xesite: Config.CachePaths: %q is not a directory inside the checkout", path)
 		}
 	}
 	for i, d := range c.DataFiles {
-		if !filepath.IsLocal(d.Path) || d.Fetch == nil {
-			return c, fmt.Errorf("xesite: Config.DataFiles[%d]: Path %q must be inside the checkout, and Fetch set", i, d.Path)
+		if !isInside(d.Path) || d.Fetch == nil {
+			return c, fmt.Errorf("xesite: Config.DataFiles[%d]: Path %q must be a file inside the checkout, and Fetch set", i, d.Path)
 		}
+		same := func(o DataFile) bool { return filepath.Clean(o.Path) == filepath.Clean(d.Path) }
+		if slices.ContainsFunc(c.DataFiles[:i], same) {
+			return c, fmt.Errorf("xesite: Config.DataFiles[%d]: Path %q is there twice", i, d.Path)
+		}
+	}
+	if d, ok := c.Source.(*Dir); ok {
+		c.Source = c.ignoreOwn(d)
 	}
 	if c.SiteURL, err = cleanSiteURL(c.SiteURL); err != nil {
 		return c, err
@@ -149,6 +157,27 @@ func (c Config) withDefaults() (Config, error) {
 	c.Instance = cmp.Or(c.Instance, instanceName())
 	c.Logger = logOr(c.Logger)
 	return c, nil
+}
+
+// ignoreOwn returns a source that does not take for a change what a build writes
+// into its directory: every build would bring about the next one.
+func (c Config) ignoreOwn(d *Dir) *Dir {
+	own := *d
+	own.Ignore = append(slices.Clone(d.Ignore), c.DataDir, c.OutputDir)
+	for _, f := range c.DataFiles {
+		own.Ignore = append(own.Ignore, f.Path)
+	}
+	for _, path := range c.CachePaths {
+		own.Ignore = append(own.Ignore, filepath.Join(c.BuildDir, path))
+	}
+	return &own
+}
+
+// isInside reports whether path names something below the checkout that is
+// not git's own.
+func isInside(path string) bool {
+	first, _, _ := strings.Cut(filepath.ToSlash(filepath.Clean(path)), "/")
+	return filepath.IsLocal(path) && first != "." && first != ".git"
 }
 
 func cleanSiteURL(s string) (string, error) {

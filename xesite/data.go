@@ -81,6 +81,9 @@ func (d *dataCache) one(ctx context.Context, f DataFile, log *buildLog) ([]byte,
 		}
 		return content, nil
 	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	old, age, errOld := d.load(f)
 	switch {
 	case errOld == nil && (f.MaxAge == 0 || age <= f.MaxAge):
@@ -211,7 +214,7 @@ func writeData(dir string, data []datum) error {
 func hashData(data []datum) string {
 	sum := sha256.New()
 	for _, d := range data {
-		fmt.Fprintf(sum, "%q %d\n", d.path, len(d.content))
+		fmt.Fprintf(sum, "%q %t %d\n", d.path, d.content == nil, len(d.content))
 		sum.Write(d.content)
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil))

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,8 +49,12 @@ func (d *Dir) Checkout(context.Context, Revision, string) (string, error) {
 }
 
 // quiet is how long nothing must change before a change is reported: editors
-// and git write many files at once.
-const quiet = 100 * time.Millisecond
+// and git write many files at once. A stream of changes is reported every
+// maxUnrest all the same.
+const (
+	quiet     = 100 * time.Millisecond
+	maxUnrest = 2 * time.Second
+)
 
 // Watch implements [Watcher]. Directories that are made later are watched too.
 func (d *Dir) Watch(ctx context.Context, changed func()) error {
@@ -56,11 +62,17 @@ func (d *Dir) Watch(ctx context.Context, changed func()) error {
 	if err != nil {
 		return fmt.Errorf("xesite: watch %s: %w", d.Path, err)
 	}
-	return watchTree(ctx, root, func(path string) bool { return d.ignored(ctx, root, path) }, d.Logger, changed)
+	w := treeWatcher{
+		root:    root,
+		ignored: func(path string) bool { return d.ignored(root, path) },
+		counts:  func(paths []string) []string { return withoutGitIgnored(ctx, root, paths) },
+		logger:  logOr(d.Logger),
+	}
+	return w.watch(ctx, changed)
 }
 
-// ignored reports whether a change of path does not count.
-func (d *Dir) ignored(ctx context.Context, root, path string) bool {
+// ignored reports whether a change of path does not count, whatever git says.
+func (d *Dir) ignored(root, path string) bool {
 	rel, err := filepath.Rel(root, path)
 	if err != nil || rel == "." {
 		return false
@@ -68,74 +80,130 @@ func (d *Dir) ignored(ctx context.Context, root, path string) bool {
 	if first, _, _ := strings.Cut(filepath.ToSlash(rel), "/"); first == ".git" {
 		return true
 	}
-	for _, ignore := range d.Ignore {
+	return slices.ContainsFunc(d.Ignore, func(ignore string) bool {
 		if !filepath.IsAbs(ignore) {
 			ignore = filepath.Join(root, ignore)
 		}
-		if inside, err := filepath.Rel(ignore, path); err == nil && filepath.IsLocal(inside) {
-			return true
-		}
-	}
-	return gitIgnores(ctx, root, rel)
+		return isBelow(path, ignore) && !isBelow(root, ignore) // or nothing would be left
+	})
 }
 
-// gitIgnores asks git. No git, or no repository: nothing is ignored.
-func gitIgnores(ctx context.Context, root, rel string) bool {
-	cmd := exec.CommandContext(ctx, "git", "-c", "core.fsmonitor=false", "check-ignore", "--quiet", "--", rel)
+// isBelow reports whether path is dir or in it.
+func isBelow(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// withoutGitIgnored asks git, once for all: a process for each file of a large
+// change would take longer than the build. No git, or no repository: nothing
+// is ignored.
+func withoutGitIgnored(ctx context.Context, root string, paths []string) []string {
+	var names strings.Builder
+	for _, path := range paths {
+		rel, _ := filepath.Rel(root, path) // both are absolute
+		names.WriteString(filepath.ToSlash(rel) + "\x00")
+	}
+	cmd := exec.CommandContext(ctx, "git", "-c", "core.fsmonitor=false", "check-ignore", "--stdin", "-z")
 	cmd.Dir = root
-	return cmd.Run() == nil
+	cmd.Stdin = strings.NewReader(names.String())
+	out, _ := cmd.Output() // it fails if nothing is ignored
+	ignored := map[string]bool{}
+	for name := range strings.SplitSeq(string(out), "\x00") {
+		ignored[filepath.Join(root, filepath.FromSlash(name))] = true
+	}
+	return slices.DeleteFunc(paths, func(path string) bool { return ignored[path] && path != root })
 }
 
-// watchTree calls changed once things are quiet after changes below root that
-// ignored does not take out.
-func watchTree(ctx context.Context, root string, ignored func(string) bool, logger *slog.Logger, changed func()) error {
-	w, err := fsnotify.NewWatcher()
-	if err != nil {
-		return fmt.Errorf("xesite: watch %s: %w", root, err)
+// treeWatcher watches a directory and all that are below it.
+type treeWatcher struct {
+	root    string
+	ignored func(path string) bool        // must be quick
+	counts  func(paths []string) []string // takes out what does not count; nil: nothing
+	logger  *slog.Logger
+	fs      *fsnotify.Watcher
+}
+
+// watch calls changed once things are quiet after a change that counts, until
+// ctx ends.
+func (w *treeWatcher) watch(ctx context.Context, changed func()) (err error) {
+	if w.fs, err = fsnotify.NewWatcher(); err != nil {
+		return fmt.Errorf("xesite: watch %s: %w", w.root, err)
 	}
-	defer w.Close()
-	if err := addTree(w, root, ignored); err != nil {
-		return fmt.Errorf("xesite: watch %s: %w (on Linux, raise fs.inotify.max_user_watches)", root, err)
+	defer w.fs.Close()
+	if w.counts == nil {
+		w.counts = func(paths []string) []string { return paths }
+	}
+	if err := w.add(w.root); err != nil {
+		return fmt.Errorf("xesite: watch %s: %w (on Linux, raise fs.inotify.max_user_watches)", w.root, err)
 	}
 	var settle <-chan time.Time
+	var first time.Time // of the changes that were not reported
+	paths := map[string]bool{}
+	note := func(path string) {
+		if len(paths) == 0 {
+			first = time.Now()
+		}
+		paths[path] = true
+		settle = time.After(min(quiet, maxUnrest-time.Since(first)))
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case event := <-w.Events:
-			if event.Op == fsnotify.Chmod || ignored(event.Name) {
+		case event := <-w.fs.Events:
+			if event.Op == fsnotify.Chmod || w.ignored(event.Name) {
 				continue
 			}
-			if event.Op.Has(fsnotify.Create) {
-				addTree(w, event.Name, ignored) // a file: nothing to add
+			if event.Op.Has(fsnotify.Create) && isDir(event.Name) {
+				if err := w.add(event.Name); err != nil {
+					w.logger.WarnContext(ctx, "a new directory is not watched", "path", event.Name, "err", err)
+				}
 			}
-			settle = time.After(quiet)
-		case err := <-w.Errors:
+			note(event.Name)
+		case err := <-w.fs.Errors:
 			// An overflow means that events were lost: look at everything.
-			logOr(logger).WarnContext(ctx, "watching had a problem", "path", root, "err", err)
-			settle = time.After(quiet)
+			w.logger.WarnContext(ctx, "watching had a problem", "path", w.root, "err", err)
+			if err := w.add(w.root); err != nil {
+				return fmt.Errorf("xesite: watch %s: %w", w.root, err)
+			}
+			note(w.root)
 		case <-settle:
-			settle = nil
-			changed()
+			count := w.counts(slices.Collect(maps.Keys(paths)))
+			settle, paths = nil, map[string]bool{}
+			if len(count) > 0 {
+				changed()
+			}
 		}
 	}
 }
 
-// addTree watches dir and the directories below it.
-func addTree(w *fsnotify.Watcher, dir string, ignored func(string) bool) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // gone already
-			return nil
-		case err != nil:
-			return err
-		case !d.IsDir():
-			return nil
-		case path != dir && ignored(path):
-			return fs.SkipDir
+// add watches dir and, level by level, the directories below it that count.
+func (w *treeWatcher) add(dir string) error {
+	for level := w.counts([]string{dir}); len(level) > 0; {
+		var below []string
+		for _, dir := range level {
+			// Before reading it: what comes later makes an event.
+			if err := w.fs.Add(dir); errors.Is(err, fs.ErrNotExist) && dir != w.root {
+				continue // gone already
+			} else if err != nil {
+				return err
+			}
+			entries, err := os.ReadDir(dir)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			for _, e := range entries {
+				if path := filepath.Join(dir, e.Name()); e.IsDir() && !w.ignored(path) {
+					below = append(below, path)
+				}
+			}
 		}
-		return w.Add(path)
-	})
+		if len(below) == 0 {
+			return nil
+		}
+		level = w.counts(below)
+	}
+	return nil
 }
 
 // Watch implements [Watcher]. Without WatchLocal, and for a Remote that is not
@@ -146,16 +214,21 @@ func (g *Git) Watch(ctx context.Context, changed func()) error {
 		<-ctx.Done()
 		return nil
 	}
-	if dotGit := filepath.Join(path, ".git"); isDir(dotGit) {
-		path = dotGit
+	// A work tree has its repository below it, or elsewhere.
+	dir, err := g.run(ctx, path, g.Remote, "rev-parse", "--path-format=absolute", "--git-common-dir")
+	if err != nil {
+		return fmt.Errorf("xesite: watch %s: %w", path, err)
 	}
-	ignored := func(name string) bool {
-		rel, err := filepath.Rel(path, name)
+	root := strings.TrimSuffix(dir, "\n")
+	w := treeWatcher{root: root, logger: logOr(nil), ignored: func(name string) bool {
+		rel, err := filepath.Rel(root, name)
 		rel = filepath.ToSlash(rel)
-		moves := rel == "." || rel == "HEAD" || rel == "packed-refs" || rel == "refs" || strings.HasPrefix(rel, "refs/")
+		top, _, _ := strings.Cut(rel, "/")
+		moves := rel == "." || rel == "packed-refs" || top == "refs" || filepath.Base(rel) == "HEAD" && top != "logs" ||
+			top == "worktrees" && strings.Count(rel, "/") < 2
 		return err != nil || !moves || strings.HasSuffix(rel, ".lock")
-	}
-	return watchTree(ctx, path, ignored, nil, changed)
+	}}
+	return w.watch(ctx, changed)
 }
 
 func isDir(path string) bool {

@@ -94,23 +94,35 @@ func (g *Git) Check() error {
 // scpForm is user@host:path, which ssh users write.
 var scpForm = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:[^:]+$`)
 
+// urlForm is a URL that lacks its slashes, and would be taken for a host "https".
+var urlForm = regexp.MustCompile(`^(https?|ssh|file|git|ftps?):`)
+
+// helperForm is <helper>::<address>, by which git runs any program.
+var helperForm = regexp.MustCompile(`^[A-Za-z0-9_-]*::`)
+
 // checkRemote accepts what an operator may name. Everything else, such as
 // git's ext:: remotes that run commands, is refused.
 func checkRemote(remote string) error {
 	switch {
 	case remote == "":
 		return errors.New("the remote is empty: name a repository's URL or absolute path")
-	case strings.HasPrefix(remote, "-"), strings.Contains(remote, "::"), strings.ContainsFunc(remote, func(r rune) bool { return r < ' ' || r == 0x7f }):
+	case strings.HasPrefix(remote, "-"), helperForm.MatchString(remote), strings.ContainsFunc(remote, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return fmt.Errorf("the remote %q is not a URL", redactURL(remote))
-	case filepath.IsAbs(remote), !strings.Contains(remote, "://") && scpForm.MatchString(remote):
+	case filepath.IsAbs(remote), !strings.Contains(remote, "://") && !urlForm.MatchString(remote) && scpForm.MatchString(remote):
 		return nil
 	}
 	u, err := url.Parse(remote)
-	if err != nil {
+	if err != nil || u.Opaque != "" {
 		return fmt.Errorf("the remote %q is not a URL", redactURL(remote))
 	}
 	if !slices.Contains([]string{"https", "http", "ssh", "file"}, u.Scheme) {
 		return fmt.Errorf("the remote %q is not an https, http, ssh or file URL, nor an absolute path", redactURL(remote))
+	}
+	if u.Scheme != "file" && (u.Hostname() == "" || strings.HasPrefix(u.Host, "-")) || u.Scheme == "file" && (u.Host != "" || u.Path == "") {
+		return fmt.Errorf("the remote %q has no host, or a strange one", redactURL(remote))
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return errors.New("the remote has a query or a fragment, which a repository's URL has not: leave it out, and give a credential as the token")
 	}
 	if _, hasPassword := u.User.Password(); hasPassword || u.User != nil && u.Scheme != "ssh" {
 		return fmt.Errorf("the remote %q has a password in it: leave it out and give it as the token", redactURL(remote))
@@ -133,20 +145,24 @@ func (g *Git) Fetch(ctx context.Context) (Revision, error) {
 	if err := g.Check(); err != nil {
 		return Revision{}, err
 	}
+	if err := os.MkdirAll(g.Dir, 0o700); err != nil {
+		return Revision{}, fmt.Errorf("xesite: %w", err)
+	}
+	g.killOrphans()
 	m := g.mirror()
-	err := m.fetch(ctx, g.refspec())
+	rev, err := m.update(ctx, g.refspec())
 	if err != nil && ctx.Err() == nil && m.reachable(ctx) == nil {
 		// The remote is well, so the mirror is not: a kill or a full disk can
 		// leave it in many states, and none of it is worth keeping.
-		if err2 := m.reset(); err2 != nil {
-			return Revision{}, fmt.Errorf("xesite: fetch %s: %w", redactURL(g.Remote), errors.Join(err, err2))
-		}
-		err = m.fetch(ctx, g.refspec())
+		err = m.renew(ctx, func(fresh *mirror) error {
+			rev, err = fresh.update(ctx, g.refspec())
+			return err
+		})
 	}
 	if err != nil {
 		return Revision{}, fmt.Errorf("xesite: fetch %s: %w", redactURL(g.Remote), g.explain(err))
 	}
-	return m.revision(ctx, ref)
+	return rev, nil
 }
 
 // explain adds the remedy to git's commonest complaints.
@@ -156,6 +172,8 @@ func (g *Git) explain(err error) error {
 		{"couldn't find remote ref", "the branch does not exist there: check the branch's name"},
 		{"could not read Username", "the repository is private or does not exist: check the URL and the token"},
 		{"Authentication failed", "the remote refuses the token: check that it is valid and may read the repository"},
+		{"UNPROTECTED PRIVATE KEY FILE", "others may read the ssh key: set its mode to 0600"},
+		{"REMOTE HOST IDENTIFICATION HAS CHANGED", "the host shows another key than before: if that is right, remove the old one from the known hosts file"},
 		{"Host key verification failed", "the host's key is not in the known hosts file"},
 		{"Permission denied (publickey", "the remote refuses the ssh key"},
 		{"does not appear to be a git repository", "there is no repository at this place"},
@@ -177,20 +195,19 @@ func (g *Git) refspec() string {
 // Checkout implements [Source]. Git works inside the checkout.
 func (g *Git) Checkout(ctx context.Context, rev Revision, dir string) (string, error) {
 	m := g.mirror()
-	err := m.checkout(ctx, rev.ID, dir)
-	if err != nil && ctx.Err() == nil {
-		// Objects may be missing: fetch them anew, once.
-		os.RemoveAll(dir)
-		if err2 := errors.Join(m.reset(), m.fetch(ctx, g.refspec())); err2 != nil {
-			return "", fmt.Errorf("xesite: check out %s: %w", rev.Short(), errors.Join(err, err2))
+	err := m.checkoutHealing(ctx, rev.ID, dir, func(fresh *mirror) error {
+		// The branch may have moved on, but not every server gives out a commit
+		// that is no branch's tip.
+		if err := fresh.fetch(ctx, "+"+rev.ID+":"+ref); err == nil {
+			return nil
 		}
-		err = m.checkout(ctx, rev.ID, dir)
-	}
+		return fresh.fetch(ctx, g.refspec())
+	})
 	if err == nil {
 		err = g.submodules(ctx, m, dir, g.Remote, 0)
 	}
 	if err != nil {
-		return "", fmt.Errorf("xesite: check out %s: %w", rev.Short(), err)
+		return "", fmt.Errorf("xesite: check out %s: %w", rev.Short(), g.explain(err))
 	}
 	return dir, nil
 }
@@ -223,13 +240,19 @@ func (m *mirror) run(ctx context.Context, args ...string) (string, error) {
 	if err := m.prepare(ctx); err != nil {
 		return "", err
 	}
-	return m.git.run(ctx, m.dir, m.remote, args...)
+	return m.git.runIn(ctx, m.dir, m.dir, m.remote, args...)
 }
 
 // prepare makes the repository if it is not there, and writes its config.
 func (m *mirror) prepare(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(m.dir, "HEAD")); errors.Is(err, fs.ErrNotExist) {
 		if err := m.init(ctx); err != nil {
+			return err
+		}
+	}
+	for _, planted := range []string{"commondir", "info", "objects/info/alternates", "objects/info/http-alternates"} {
+		// Git would read another configuration, attributes, or objects there.
+		if err := os.RemoveAll(filepath.Join(m.dir, filepath.FromSlash(planted))); err != nil {
 			return err
 		}
 	}
@@ -246,27 +269,24 @@ func (m *mirror) prepare(ctx context.Context) error {
 const formatFile = "xesite-format"
 
 func (m *mirror) init(ctx context.Context) error {
-	if err := os.MkdirAll(filepath.Dir(m.dir), 0o700); err != nil {
+	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return err
 	}
 	format := "sha1"
 	if m.sha256(ctx) {
 		format = "sha256"
-		if err := os.MkdirAll(m.dir, 0o700); err != nil {
-			return err
-		}
 		if err := atomicfile.Write(filepath.Join(m.dir, formatFile), []byte(format), 0o600); err != nil {
 			return err
 		}
 	}
-	_, err := m.git.run(ctx, "", m.remote, "init", "--quiet", "--bare", "--template=", "--object-format="+format, m.dir)
+	_, err := m.git.runIn(ctx, m.dir, m.dir, m.remote, "init", "--quiet", "--bare", "--template=", "--object-format="+format, m.dir)
 	return err
 }
 
 // sha256 reports whether the remote's object names are the long ones. A
 // remote that does not answer will fail the fetch that follows.
 func (m *mirror) sha256(ctx context.Context) bool {
-	out, err := m.git.run(ctx, "", m.remote, "ls-remote", "--quiet", m.remote, "HEAD")
+	out, err := m.lsRemote(ctx, "HEAD")
 	name, _, _ := strings.Cut(out, "\t")
 	return err == nil && len(name) == 64
 }
@@ -304,12 +324,52 @@ func (m *mirror) fetch(ctx context.Context, refspecs ...string) error {
 	case err == nil: // shallow, and all is wanted
 		args = append(args, "--unshallow")
 	}
-	_, err = m.run(ctx, append(append(args, "origin"), refspecs...)...)
+	_, err = m.run(ctx, append(append(append(args, m.uploadPack()...), "origin"), refspecs...)...)
+	if err == nil {
+		m.tidy(ctx)
+	}
 	return err
 }
 
-// unlock removes the locks of git processes that were killed. The builder's
-// lease makes sure that there is nobody else.
+// uploadPack lets the other side of a fetch from a local path read a
+// repository of another user, which the operator has named.
+func (m *mirror) uploadPack() []string {
+	if !isLocal(m.remote) || m.remote != m.git.Remote {
+		return nil
+	}
+	return []string{"--upload-pack=git -c safe.directory='*' upload-pack"}
+}
+
+// tidy packs the mirror and drops what no ref needs any more, if it has grown.
+// It is no harm if that fails: the next fetch tries again.
+func (m *mirror) tidy(ctx context.Context) {
+	m.run(ctx, "-c", "gc.auto=2000", "-c", "gc.autoPackLimit=30", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet", "--prune=now")
+}
+
+// update fetches and reads the commit that came.
+func (m *mirror) update(ctx context.Context, refspec string) (Revision, error) {
+	if err := m.fetch(ctx, refspec); err != nil {
+		return Revision{}, err
+	}
+	return m.revision(ctx, ref)
+}
+
+// renew replaces the mirror by one that fill has filled. Until then the old
+// one stays: what is wrong may be somewhere else.
+func (m *mirror) renew(ctx context.Context, fill func(fresh *mirror) error) error {
+	fresh := *m
+	fresh.dir = m.dir + ".new"
+	if err := os.RemoveAll(fresh.dir); err != nil {
+		return err
+	}
+	if err := fill(&fresh); err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(m.dir), os.Rename(fresh.dir, m.dir))
+}
+
+// unlock removes the locks and unfinished packs of git processes that were
+// killed. The builder's lease makes sure that there is nobody else.
 func (m *mirror) unlock() error {
 	err := filepath.WalkDir(m.dir, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -326,6 +386,10 @@ func (m *mirror) unlock() error {
 		}
 		return nil
 	})
+	unfinished, _ := filepath.Glob(filepath.Join(m.dir, "objects", "pack", "tmp_*"))
+	for _, path := range unfinished {
+		err = errors.Join(err, os.Remove(path))
+	}
 	return err
 }
 
@@ -336,29 +400,32 @@ func (m *mirror) reachable(ctx context.Context) error {
 	if m.git.Branch != "" {
 		name = "refs/heads/" + m.git.Branch
 	}
-	out, err := m.git.run(ctx, "", m.remote, "ls-remote", "--quiet", m.remote, name)
+	out, err := m.lsRemote(ctx, name)
 	if err == nil && out == "" {
 		err = fmt.Errorf("the remote has no %s", name)
 	}
 	return err
 }
 
-// reset throws the mirror away.
-func (m *mirror) reset() error { return os.RemoveAll(m.dir) }
+func (m *mirror) lsRemote(ctx context.Context, name string) (string, error) {
+	args := append([]string{"ls-remote", "--quiet"}, m.uploadPack()...)
+	// No repository: its configuration must not count here.
+	return m.git.runIn(ctx, os.DevNull, m.git.Dir, m.remote, append(args, m.remote, name)...)
+}
 
 // revision reads a commit.
 func (m *mirror) revision(ctx context.Context, name string) (Revision, error) {
 	out, err := m.run(ctx, "log", "-1", "--format=%H%n%ct%n%s", name, "--")
 	if err != nil {
-		return Revision{}, fmt.Errorf("xesite: read commit: %w", err)
+		return Revision{}, fmt.Errorf("read commit: %w", err)
 	}
 	lines := strings.SplitN(out, "\n", 3)
 	if len(lines) < 3 {
-		return Revision{}, fmt.Errorf("xesite: git log says %q", out)
+		return Revision{}, fmt.Errorf("git log says %q", out)
 	}
 	seconds, err := strconv.ParseInt(lines[1], 10, 64)
 	if err != nil {
-		return Revision{}, fmt.Errorf("xesite: git log says %q", out)
+		return Revision{}, fmt.Errorf("git log says %q", out)
 	}
 	return Revision{ID: lines[0], Time: time.Unix(seconds, 0).UTC(), Subject: strings.TrimSpace(lines[2])}, nil
 }
@@ -373,6 +440,9 @@ func (m *mirror) checkout(ctx context.Context, commit, dir string) error {
 		return err
 	}
 	if _, err := m.run(ctx, "worktree", "add", "--quiet", "--detach", "--force", "--force", dir, commit); err != nil {
+		if strings.Contains(err.Error(), "filter lfs failed") {
+			return &lfsError{err}
+		}
 		return err
 	}
 	if hasLFS() {
@@ -380,9 +450,26 @@ func (m *mirror) checkout(ctx context.Context, commit, dir string) error {
 	}
 	out, err := m.git.run(ctx, dir, m.remote, "ls-files", "--", ":(attr:filter=lfs)")
 	if first, _, _ := strings.Cut(out, "\n"); err == nil && first != "" {
-		return fmt.Errorf("%q is in Git LFS, and the git-lfs program is not installed: install it", first)
+		return &lfsError{fmt.Errorf("%q is in Git LFS, and the git-lfs program is not installed: install it", first)}
 	}
 	return err
+}
+
+// lfsError is one that a new mirror would not mend.
+type lfsError struct{ error }
+
+// checkoutHealing is checkout, with a second attempt on a mirror filled anew:
+// objects may be missing or spoiled.
+func (m *mirror) checkoutHealing(ctx context.Context, commit, dir string, fill func(fresh *mirror) error) error {
+	err := m.checkout(ctx, commit, dir)
+	var lfs *lfsError
+	if err == nil || ctx.Err() != nil || errors.As(err, &lfs) {
+		return err
+	}
+	if err2 := errors.Join(removeAll(dir), m.renew(ctx, fill)); err2 != nil {
+		return errors.Join(err, err2)
+	}
+	return m.checkout(ctx, commit, dir)
 }
 
 // maxSubmodules bounds how deep submodules may nest.
@@ -390,7 +477,7 @@ const maxSubmodules = 8
 
 // submodules checks out the submodules of a working tree, and theirs.
 func (g *Git) submodules(ctx context.Context, parent *mirror, tree, remote string, depth int) error {
-	if _, err := os.Lstat(filepath.Join(tree, ".gitmodules")); err != nil {
+	if info, err := os.Lstat(filepath.Join(tree, ".gitmodules")); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
 	if depth == maxSubmodules {
@@ -428,7 +515,8 @@ func (g *Git) submodule(ctx context.Context, tree, remote, name, path string, de
 		return fmt.Errorf("fetch %s: %w", redactURL(address), err)
 	}
 	target := filepath.Join(tree, filepath.FromSlash(path))
-	if err := m.checkout(ctx, commit, target); err != nil {
+	err = m.checkoutHealing(ctx, commit, target, func(fresh *mirror) error { return fresh.fetchCommit(ctx, commit) })
+	if err != nil {
 		return err
 	}
 	return g.submodules(ctx, m, target, address, depth+1)
@@ -456,8 +544,9 @@ func (m *mirror) fetchCommit(ctx context.Context, commit string) error {
 		return err
 	}
 	// Some servers give out only what has a name.
-	m.depth = 0
-	return m.fetch(ctx, "+refs/heads/*:refs/xesite/heads/*", "+refs/tags/*:refs/xesite/tags/*")
+	all := *m
+	all.depth = 0
+	return all.fetch(ctx, "+refs/heads/*:refs/xesite/heads/*", "+refs/tags/*:refs/xesite/tags/*")
 }
 
 // resolveSubmodule returns the URL of a submodule, which may be relative to

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,7 +22,8 @@ import (
 // configures may run a program or choose a transport.
 var gitFlags = []string{
 	"-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.askPass=",
-	"-c", "credential.helper=", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+	"-c", "core.attributesFile=/dev/null", "-c", "core.excludesFile=/dev/null",
+	"-c", "gc.auto=0", "-c", "maintenance.auto=false",
 	// The data directory may be a volume that belongs to another user.
 	"-c", "safe.directory=*",
 	"-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.http.allow=always", "-c", "protocol.ssh.allow=always",
@@ -37,6 +37,13 @@ const defaultGitTimeout = 5 * time.Minute
 // run runs one git command in dir and returns what it prints. Remote is the
 // repository that the command may talk to.
 func (g *Git) run(ctx context.Context, dir, remote string, args ...string) (string, error) {
+	return g.runIn(ctx, "", dir, remote, args...)
+}
+
+// runIn is run with the repository named. Without a name git searches for it,
+// first in a ".git" that a build may have put there, at last in the
+// directories above.
+func (g *Git) runIn(ctx context.Context, gitDir, dir, remote string, args ...string) (string, error) {
 	timeout := g.Timeout
 	if timeout == 0 {
 		timeout = defaultGitTimeout
@@ -52,6 +59,9 @@ func (g *Git) run(ctx context.Context, dir, remote string, args ...string) (stri
 	cmd := exec.CommandContext(ctx, "git", append(flags[:len(flags):len(flags)], args...)...)
 	cmd.Dir = dir
 	cmd.Env = g.environment(remote)
+	if gitDir != "" {
+		cmd.Env = append(cmd.Env, "GIT_DIR="+gitDir)
+	}
 	var stdout bytes.Buffer
 	stderr := &tail{max: 4 << 10}
 	cmd.Stdout, cmd.Stderr = &stdout, stderr
@@ -94,16 +104,42 @@ func (g *Git) environment(remote string) []string {
 		"GIT_TERMINAL_PROMPT=0", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null",
 		"GIT_ATTR_NOSYSTEM=1", "GIT_NO_REPLACE_OBJECTS=1", "GIT_ALLOW_PROTOCOL=" + g.protocols(remote),
 		"GIT_SSH_COMMAND=" + g.sshCommand(), "SSH_AUTH_SOCK=" + os.Getenv("SSH_AUTH_SOCK"),
-		"SSL_CERT_FILE=" + os.Getenv("SSL_CERT_FILE"), "SSL_CERT_DIR=" + os.Getenv("SSL_CERT_DIR"),
-		"HTTPS_PROXY=" + os.Getenv("HTTPS_PROXY"), "NO_PROXY=" + os.Getenv("NO_PROXY"),
 	}
-	env = nonEmpty(env)
-	if scope := tokenScope(g.Remote); g.Token != "" && scope != "" {
-		credential := base64.StdEncoding.EncodeToString([]byte("x-access-token:" + g.Token.Reveal()))
-		env = append(env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http."+scope+".extraHeader",
-			"GIT_CONFIG_VALUE_0=Authorization: Basic "+credential)
+	for _, name := range []string{
+		"SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_SSL_CAPATH",
+		"HTTPS_PROXY", "https_proxy", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy",
+	} {
+		env = append(env, name+"="+os.Getenv(name))
 	}
-	return env
+	env = append(nonEmpty(env), gitMark+"="+g.mark())
+	return append(env, g.credentials()...)
+}
+
+// gitMark is in the environment of every git process, so that those which
+// outlived a killed host can be found.
+const gitMark = "XESITE_GIT"
+
+func (g *Git) mark() string { return fmt.Sprint(directoryID(absolute(g.Dir)), "-", os.Getpid()) }
+
+// killOrphans ends what a killed host left running: it would write to the
+// mirror when nobody expects it.
+func (g *Git) killOrphans() { killMarked(gitMark, directoryID(absolute(g.Dir))+"-", g.mark()) }
+
+// tokenVariable hands the token to the credential helper.
+const tokenVariable = "XESITE_GIT_TOKEN"
+
+// credentials configures a credential helper that knows the token, for the
+// remote's origin alone. Git asks it anew wherever a redirect leads; a header
+// that is configured for the origin goes along to other hosts.
+func (g *Git) credentials() []string {
+	env := []string{"GIT_CONFIG_KEY_0=credential.helper", "GIT_CONFIG_VALUE_0="} // forgets all others
+	scope := tokenScope(g.Remote)
+	if g.Token == "" || scope == "" {
+		return append(env, "GIT_CONFIG_COUNT=1")
+	}
+	return append(env, "GIT_CONFIG_COUNT=2", "GIT_CONFIG_KEY_1=credential."+scope+".helper",
+		`GIT_CONFIG_VALUE_1=!f() { test "$1" != get || printf 'username=x-access-token\npassword=%s\n' "$`+tokenVariable+`"; }; f`,
+		tokenVariable+"="+g.Token.Reveal())
 }
 
 // nonEmpty leaves out variables without a value: an empty SSL_CERT_FILE is
@@ -138,17 +174,23 @@ func tokenScope(remote string) string {
 func (g *Git) sshCommand() string {
 	args := []string{"ssh", "-F", "/dev/null", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15"}
 	if g.SSHKeyFile != "" {
-		args = append(args, "-o", "IdentitiesOnly=yes", "-i", absolute(g.SSHKeyFile))
+		args = append(args, "-o", "IdentitiesOnly=yes", "-o", "IdentityFile="+quoteSSH(g.SSHKeyFile))
 	}
 	if g.KnownHostsFile != "" {
-		args = append(args, "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile="+absolute(g.KnownHostsFile))
+		args = append(args, "-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile="+quoteSSH(g.KnownHostsFile))
 	} else {
-		args = append(args, "-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile="+filepath.Join(absolute(g.Dir), "known_hosts"))
+		args = append(args, "-o", "StrictHostKeyChecking=accept-new", "-o", "UserKnownHostsFile="+quoteSSH(filepath.Join(g.Dir, "known_hosts")))
 	}
 	for i, a := range args {
 		args[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 	}
 	return strings.Join(args, " ")
+}
+
+// quoteSSH makes one argument of a path in an ssh option, which is otherwise
+// split at blanks and has its percent signs expanded.
+func quoteSSH(path string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%").Replace(absolute(path)) + `"`
 }
 
 func absolute(path string) string {

@@ -61,11 +61,16 @@ type lease struct {
 	lockPath string
 	name     string // of this instance
 	host     string
-	log      *slog.Logger
+	// floor is the highest fence that was ever published with. The record may
+	// be lost, or be in another store than before.
+	floor func() uint64
+	log   *slog.Logger
 
-	mu      sync.Mutex // guards current
+	mu      sync.Mutex // guards what follows
 	current leaseRecord
 	mine    bool
+
+	complaint string // the last one, see complain
 }
 
 // holder returns who builds, and whether that is this instance.
@@ -73,6 +78,13 @@ func (l *lease) holder() (name string, mine bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.current.Holder, l.mine
+}
+
+// fence returns the number of the term, if this instance is the holder.
+func (l *lease) fence() (fence uint64, mine bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.current.Fence, l.mine
 }
 
 func (l *lease) note(r leaseRecord, mine bool) {
@@ -84,13 +96,13 @@ func (l *lease) note(r leaseRecord, mine bool) {
 // run calls lead whenever this instance becomes the holder. The context of
 // lead ends when the lease is lost; run returns when ctx ends and lead has
 // returned.
-func (l *lease) run(ctx context.Context, lead func(ctx context.Context, fence uint64)) error {
+func (l *lease) run(ctx context.Context, lead func(ctx context.Context)) error {
 	for {
-		unlock, err := l.lock(ctx)
+		unlock, locked, err := l.lock(ctx)
 		if err != nil {
 			return nil // ctx has ended
 		}
-		l.term(ctx, lead)
+		l.term(ctx, locked, lead)
 		unlock()
 		if !pause(ctx, leasePoll) {
 			return nil
@@ -99,18 +111,22 @@ func (l *lease) run(ctx context.Context, lead func(ctx context.Context, fence ui
 }
 
 // term waits until the record can be taken, and leads until it is lost.
-func (l *lease) term(ctx context.Context, lead func(ctx context.Context, fence uint64)) {
-	record, value, ok := l.take(ctx)
+func (l *lease) term(ctx context.Context, locked bool, lead func(ctx context.Context)) {
+	record, value, since, ok := l.take(ctx, locked)
 	if !ok {
 		return
 	}
 	l.note(record, true)
 	l.log.InfoContext(ctx, "this instance is the builder now", "instance", l.name, "fence", record.Fence)
-	term, lost := context.WithCancelCause(ctx)
+	term, end := context.WithCancelCause(ctx)
+	lost := func(cause error) {
+		l.note(leaseRecord{}, false) // what is about to publish must not
+		end(cause)
+	}
 	var renewing sync.WaitGroup
-	renewing.Go(func() { value = l.renew(term, lost, record, value) })
-	lead(term, record.Fence)
-	lost(nil)
+	renewing.Go(func() { value = l.renew(term, lost, record, value, since) })
+	lead(term)
+	end(nil)
 	renewing.Wait()
 	record.Released = true
 	l.note(record, false)
@@ -122,27 +138,38 @@ func (l *lease) term(ctx context.Context, lead func(ctx context.Context, fence u
 	}
 }
 
-// lock takes the file lock. Where the file system has none, the record alone
-// decides.
-func (l *lease) lock(ctx context.Context) (unlock func(), err error) {
+// lock takes the file lock. Where the file system has none, locked is false and
+// the record alone decides.
+func (l *lease) lock(ctx context.Context) (unlock func(), locked bool, err error) {
 	for {
 		f, err := os.OpenFile(l.lockPath, os.O_CREATE|os.O_RDWR, 0o644)
 		if err == nil {
 			var busy bool
 			if busy, err = tryLock(f); err != nil {
-				l.log.WarnContext(ctx, "the data directory cannot be locked; the lease's record alone decides who builds", "err", err)
+				l.complain(ctx, "the data directory cannot be locked; the lease's record alone decides who builds", err)
 			}
 			if !busy {
-				return func() { f.Close() }, nil
+				return func() { f.Close() }, err == nil, nil
 			}
 			f.Close()
 			l.observe(ctx)
 		} else {
-			l.log.ErrorContext(ctx, "lock file", "err", err)
+			l.complain(ctx, "the lock file cannot be opened", err)
 		}
 		if !pause(ctx, leasePoll) {
-			return nil, context.Cause(ctx)
+			return nil, false, context.Cause(ctx)
 		}
+	}
+}
+
+// complain logs what goes wrong again and again, once.
+func (l *lease) complain(ctx context.Context, message string, err error) {
+	l.mu.Lock()
+	again := l.complaint == message+err.Error()
+	l.complaint = message + err.Error()
+	l.mu.Unlock()
+	if !again && ctx.Err() == nil {
+		l.log.ErrorContext(ctx, message, "err", err)
 	}
 }
 
@@ -171,29 +198,30 @@ func (l *lease) load(ctx context.Context) (r leaseRecord, value []byte, err erro
 
 // take waits until the record is free and makes it ours. It may be taken when
 // there is none, when it was released, when its holder was on this machine
-// (we have the lock, so that process is dead), or when it stood unchanged for
-// the TTL on our own clock.
-func (l *lease) take(ctx context.Context) (leaseRecord, []byte, bool) {
+// and we have the lock (so that process is dead), or when it stood unchanged for
+// the TTL on our own clock. Asked is when the others may have begun to see it.
+func (l *lease) take(ctx context.Context, locked bool) (mine leaseRecord, value []byte, asked time.Time, ok bool) {
 	var seen []byte
 	var since time.Time
 	for {
 		r, value, err := l.load(ctx)
 		if err != nil {
-			l.log.ErrorContext(ctx, "read the builder's lease", "err", err)
+			l.complain(ctx, "the builder's lease cannot be read", err)
 		} else {
 			l.note(r, false)
 			if !bytes.Equal(value, seen) || since.IsZero() {
 				seen, since = value, time.Now()
 			}
-			if value == nil || r.Released || r.Host == l.host || time.Since(since) >= leaseTTL {
-				mine := leaseRecord{Holder: l.name, Host: l.host, Fence: r.Fence + 1}
+			if value == nil || r.Released || locked && r.Host == l.host || time.Since(since) >= leaseTTL {
+				mine := leaseRecord{Holder: l.name, Host: l.host, Fence: max(r.Fence, l.floor()) + 1}
+				asked := time.Now()
 				if encoded := mine.encode(); l.swap(ctx, value, encoded) {
-					return mine, encoded, true
+					return mine, encoded, asked, true
 				}
 			}
 		}
 		if !pause(ctx, leasePoll) {
-			return leaseRecord{}, nil, false
+			return leaseRecord{}, nil, time.Time{}, false
 		}
 	}
 }
@@ -208,30 +236,40 @@ func (l *lease) swap(ctx context.Context, old, new []byte) bool {
 	return errLoad == nil && bytes.Equal(got, new)
 }
 
-// renew writes the record every few seconds until ctx ends, and calls lost
-// when that fails for too long. It returns the last value.
-func (l *lease) renew(ctx context.Context, lost context.CancelCauseFunc, r leaseRecord, value []byte) []byte {
-	renewed := time.Now()
-	for pause(ctx, leaseRenewal) {
-		next := r.encode()
+// renew writes the record every few seconds until ctx ends, and calls lost when
+// that fails for too long. It returns the last value.
+func (l *lease) renew(ctx context.Context, lost context.CancelCauseFunc, r leaseRecord, value []byte, since time.Time) []byte {
+	// A timer, since the store may hang. It counts from before the write: the
+	// others count from when they see it.
+	const valid = leaseTTL - leaseMargin
+	expiry := time.AfterFunc(valid-time.Since(since), func() {
+		lost(fmt.Errorf("the lease could not be renewed for %s", valid))
+	})
+	defer expiry.Stop()
+	wait := leaseRenewal
+	for pause(ctx, wait) {
+		asked, next := time.Now(), r.encode()
 		attempt, cancel := context.WithTimeout(ctx, leaseRenewal)
 		ok := l.swap(attempt, value, next)
+		var got leaseRecord
+		var current []byte
+		var err error
+		if !ok {
+			got, current, err = l.load(attempt)
+		}
 		cancel()
+		wait = leasePoll
 		switch {
 		case ok:
-			value, renewed = next, time.Now()
-		case ctx.Err() == nil && l.taken(ctx, value):
+			value, wait = next, leaseRenewal
+			expiry.Reset(valid - time.Since(asked))
+		case err == nil && got.Fence == r.Fence && !got.Released:
+			value = current // an earlier write of ours, whose outcome was unknown
+		case err == nil:
 			lost(errors.New("another instance took the lease"))
-		case time.Since(renewed) > leaseTTL-leaseRenewal-leaseMargin:
-			lost(fmt.Errorf("the lease could not be renewed for %s", time.Since(renewed).Round(time.Second)))
 		}
 	}
 	return value
-}
-
-func (l *lease) taken(ctx context.Context, value []byte) bool {
-	got, err := l.store.Load(ctx, leaseKey)
-	return err == nil && !bytes.Equal(got, value)
 }
 
 // pause waits, and reports false if ctx has ended.

@@ -7,4 +7,4 @@ package xesite
 
 // killMarked needs /proc. Elsewhere only the process group is killed, and a
 // build that outlives a killed host is left alone.
-func killMarked(mark, prefix string) int { return 0 }
+func killMarked(mark, prefix, except string) int { return 0 }

@@ -6,6 +6,7 @@
 package xesite
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
@@ -33,6 +34,17 @@ func killGroup(cmd *exec.Cmd, signal syscall.Signal) error {
 // stands for, so that a build does not slow down the answers to visitors.
 func beNice(cmd *exec.Cmd, niceness int) {
 	syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, niceness)
+}
+
+// directoryID names a directory in a way that is the same in every mount of it
+// and differs from that of a directory which merely has the same path in
+// another container.
+func directoryID(path string) string {
+	var info syscall.Stat_t
+	if err := syscall.Stat(path, &info); err != nil {
+		return hashName(path)
+	}
+	return hashName(fmt.Sprint(info.Dev, ":", info.Ino))
 }
 
 // tryLock takes an exclusive lock on the open file. Busy means that another

@@ -107,6 +107,13 @@ func (b *batch) rebuild() bool {
 	return slices.ContainsFunc(b.triggers, func(t Trigger) bool { return t.Rebuild })
 }
 
+// byPerson reports whether somebody asked for a build, not a clock or a service.
+func (b *batch) byPerson() bool {
+	return slices.ContainsFunc(b.triggers, func(t Trigger) bool {
+		return t.Rebuild && !slices.Contains([]string{SourceSchedule, SourceData, SourcePatreon}, t.Source)
+	})
+}
+
 func (b *batch) force() bool {
 	return slices.ContainsFunc(b.triggers, func(t Trigger) bool { return t.Force })
 }
@@ -114,8 +121,9 @@ func (b *batch) force() bool {
 // queue holds the one batch that waits. Triggers that come while a build runs
 // join it, however many they are.
 type queue struct {
-	mu      sync.Mutex // guards pending
+	mu      sync.Mutex // guards pending and closed
 	pending *batch
+	closed  error         // why nothing is taken any more
 	wake    chan struct{} // has room for one
 }
 
@@ -126,23 +134,61 @@ func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 const maxTriggers = 64
 
 func (q *queue) add(t Trigger, tickets ...*Ticket) {
+	q.join(&batch{}, &batch{triggers: []Trigger{t}, tickets: tickets})
+}
+
+// putBack returns a batch that was taken, as the older part of what waits.
+func (q *queue) putBack(b *batch) { q.join(b, &batch{}) }
+
+// join puts one batch before what waits and one behind it.
+func (q *queue) join(before, behind *batch) {
 	q.mu.Lock()
-	if q.pending == nil {
-		q.pending = &batch{}
-	}
+	defer q.mu.Unlock()
 	b := q.pending
-	if len(b.triggers) == maxTriggers {
-		// The newest hint is the one that matters.
-		t.Rebuild, t.Force = t.Rebuild || b.rebuild(), t.Force || b.force()
-		b.triggers = slices.Delete(b.triggers, 0, 1)
+	if b == nil {
+		b = &batch{}
 	}
-	b.triggers = append(b.triggers, t)
-	b.tickets = append(b.tickets, tickets...)
-	q.mu.Unlock()
+	b.triggers = append(slices.Insert(b.triggers, 0, before.triggers...), behind.triggers...)
+	b.tickets = append(slices.Insert(b.tickets, 0, before.tickets...), behind.tickets...)
+	if q.closed != nil {
+		b.fail(q.closed)
+		return
+	}
+	b.trim()
+	q.pending = b
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
+}
+
+// close ends all tickets, and those to come.
+func (q *queue) close(err error) {
+	q.mu.Lock()
+	q.closed = err
+	q.mu.Unlock()
+	q.join(&batch{}, &batch{})
+}
+
+// fail tells who waits that no build will come.
+func (b *batch) fail(err error) {
+	for _, ticket := range b.tickets {
+		ticket.finish(Build{}, err)
+	}
+	b.tickets = nil
+}
+
+// trim drops the oldest triggers, but not what they ask for.
+func (b *batch) trim() {
+	extra := len(b.triggers) - maxTriggers
+	if extra <= 0 {
+		return
+	}
+	first := &b.triggers[extra]
+	for _, t := range b.triggers[:extra] {
+		first.Rebuild, first.Force = first.Rebuild || t.Rebuild, first.Force || t.Force
+	}
+	b.triggers = slices.Delete(b.triggers, 0, extra)
 }
 
 // take waits for a batch and removes it. It returns nil when ctx ends.
@@ -167,18 +213,6 @@ func (q *queue) takeNow() *batch {
 	b := q.pending
 	q.pending = nil
 	return b
-}
-
-func (q *queue) putBack(b *batch) {
-	for _, t := range b.triggers {
-		q.add(t)
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.pending == nil {
-		q.pending = &batch{}
-	}
-	q.pending.tickets = append(q.pending.tickets, b.tickets...)
 }
 
 // length returns how many triggers wait, for people.

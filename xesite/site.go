@@ -34,19 +34,20 @@ const channel = "production"
 // once, and [Site.Run] keeps it up to date. Its methods may be called from any
 // number of goroutines.
 type Site struct {
-	cfg     Config
-	log     *slog.Logger
-	store   *release.Store
-	state   state.Store
-	lease   *lease
-	queue   *queue
-	history history
-	data    dataCache
-	keys    *keyring
-	metrics *metrics
-	reload  reloader
-	events  eventQueue
-	mark    string // of the processes of this data directory's builds
+	cfg        Config
+	log        *slog.Logger
+	store      *release.Store
+	state      state.Store
+	lease      *lease
+	queue      *queue
+	history    history
+	data       dataCache
+	keys       *keyring
+	metrics    *metrics
+	reload     reloader
+	events     eventQueue
+	publishing sync.Mutex // one publication at a time, and none while releases are removed
+	mark       string     // of the processes of this data directory's builds
 
 	serving atomic.Pointer[serving]
 
@@ -97,12 +98,13 @@ func New(ctx context.Context, cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{cfg: cfg, log: cfg.Logger, queue: newQueue(), mark: hashName(cfg.DataDir), drained: make(chan struct{})}
+	s := &Site{cfg: cfg, log: cfg.Logger, queue: newQueue(), drained: make(chan struct{})}
 	for _, dir := range []string{"", "build", "builds", "cache", "git", "state"} {
 		if err := atomicfile.MkdirAll(s.path(dir), 0o700); err != nil {
 			return nil, fmt.Errorf("xesite: data directory: %w", err)
 		}
 	}
+	s.mark = directoryID(cfg.DataDir)
 	if s.store, err = release.Open(cfg.DataDir); err != nil {
 		return nil, err
 	}
@@ -113,6 +115,10 @@ func New(ctx context.Context, cfg Config) (*Site, error) {
 		}
 	}
 	s.lease = &lease{store: s.state, lockPath: s.path("lock"), name: cfg.Instance, host: machineID(), log: s.log}
+	s.lease.floor = func() uint64 {
+		p, _ := s.store.Pointer(channel) // zero if there is none
+		return p.Fence
+	}
 	s.history = history{s.path("builds")}
 	s.keys = &keyring{path: s.path("builds", "keys.json")}
 	s.data = dataCache{dir: s.path("cache", "data"), files: cfg.DataFiles}
@@ -193,12 +199,12 @@ func (s *Site) compile(rel *release.Release, pub *release.Publication, prev *ser
 		opts.AppendHTML = []byte(reloadTag)
 	}
 	next := &serving{handler: serve.New(rel, opts), rel: rel, pub: pub}
-	next.info, _ = json.Marshal(next.current()) // plain fields cannot fail
+	next.info, _ = json.Marshal(current(pub)) // plain fields cannot fail
 	return next
 }
 
-func (v *serving) current() Current {
-	return Current{v.pub.Release, v.pub.Commit, v.pub.Sequence, v.pub.PublishedAt}
+func current(p *release.Publication) Current {
+	return Current{p.Release, p.Commit, p.Sequence, p.PublishedAt}
 }
 
 // Current returns what is served. The error is [release.ErrNoRelease] if
@@ -208,7 +214,7 @@ func (s *Site) Current() (Current, error) {
 	if v == nil {
 		return Current{}, fmt.Errorf("xesite: %w", release.ErrNoRelease)
 	}
-	return v.current(), nil
+	return current(v.pub), nil
 }
 
 // FS returns the files of the release that is served now; it stays with that
@@ -243,7 +249,7 @@ func (s *Site) Releases() ([]Current, error) {
 	var all []Current
 	for _, pub := range pubs {
 		if pub.Sequence <= p.Sequence {
-			all = append(all, Current{pub.Release, pub.Commit, pub.Sequence, pub.PublishedAt})
+			all = append(all, current(pub))
 		}
 	}
 	return all, nil
@@ -267,8 +273,7 @@ func (e *NotBuilderError) Error() string {
 // were built already are not published again by polls, hooks or a restart,
 // so it stays until there is a new commit or a rebuild is asked for.
 func (s *Site) Rollback(ctx context.Context, id release.ID) (Current, error) {
-	holder, mine := s.lease.holder()
-	if !mine {
+	if holder, mine := s.lease.holder(); !mine {
 		return Current{}, &NotBuilderError{holder}
 	}
 	pubs, err := s.store.Publications(channel)
@@ -284,24 +289,39 @@ func (s *Site) Rollback(ctx context.Context, id release.ID) (Current, error) {
 		return Current{}, err
 	}
 	pub, err := s.publish(ctx, rel, release.PublishOptions{
-		Release: id, Commit: pubs[i].Commit, Build: pubs[i].Build, Reason: "rollback",
+		Release: id, Commit: pubs[i].Commit, Build: pubs[i].Build, Reason: reasonRollback,
 	})
 	if err != nil {
 		return Current{}, err
 	}
 	s.log.InfoContext(ctx, "rolled back", "release", id.Short(), "sequence", pub.Sequence)
-	cur, err := s.Current()
-	return cur, err
+	return current(pub), nil
+}
+
+// reasonRollback is the reason of a publication that a person chose. Until a
+// person chooses again, or there is a new commit, it stays.
+const reasonRollback = "rollback"
+
+// held reports whether what is served was chosen by a person.
+func (s *Site) held() bool {
+	v := s.serving.Load()
+	return v != nil && v.pub.Reason == reasonRollback
 }
 
 // publish moves the pointer, serves the release and tells the world.
 func (s *Site) publish(ctx context.Context, rel *release.Release, opts release.PublishOptions) (*release.Publication, error) {
-	s.lease.mu.Lock()
-	opts.Fence = s.lease.current.Fence
-	s.lease.mu.Unlock()
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	fence, mine := s.lease.fence()
+	if !mine {
+		holder, _ := s.lease.holder()
+		return nil, &NotBuilderError{holder}
+	}
+	opts.Fence = fence
 	prev := s.serving.Load()
 	pub, err := s.store.Publish(ctx, channel, opts)
 	if err != nil {
+		s.load(ctx) // it may have been published all the same
 		return nil, err
 	}
 	s.mu.Lock()
@@ -309,8 +329,8 @@ func (s *Site) publish(ctx context.Context, rel *release.Release, opts release.P
 	s.mu.Unlock()
 	s.swap(rel, pub)
 	event := Published{
-		Current:  Current{pub.Release, pub.Commit, pub.Sequence, pub.PublishedAt},
-		Rollback: opts.Reason == "rollback",
+		Current:  current(pub),
+		Rollback: opts.Reason == reasonRollback,
 		FS:       rel.FS(),
 	}
 	var before *release.Index
@@ -373,6 +393,21 @@ func (k *keyring) get(key string) (Result, bool) {
 		}
 	}
 	return "", false
+}
+
+// commit reports whether a commit was built, and whether it was published then,
+// with whatever data.
+func (k *keyring) commit(id string) (built, published bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.load()
+	for _, e := range k.entries {
+		if e.Commit == id {
+			built = true
+			published = published || e.Result == ResultPublished || e.Result == ResultUnchanged
+		}
+	}
+	return built, published
 }
 
 func (k *keyring) load() {

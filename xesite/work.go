@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,7 @@ func (s *Site) Run(ctx context.Context) error {
 	all.Go(func() { s.follow(ctx) })
 	err := s.lease.run(ctx, s.lead)
 	all.Wait()
+	s.queue.close(fmt.Errorf("xesite: the site has stopped: %w", net.ErrClosed))
 	s.events.active.Wait()
 	return err
 }
@@ -63,9 +65,7 @@ func (s *Site) follow(ctx context.Context) {
 					s.log.ErrorContext(ctx, "hand over a trigger", "err", err)
 				}
 			}
-			for _, ticket := range b.tickets {
-				ticket.finish(Build{}, &NotBuilderError{holder})
-			}
+			b.fail(&NotBuilderError{holder})
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (s *Site) collectTriggers(ctx context.Context) {
 }
 
 // lead is what the builder does.
-func (s *Site) lead(ctx context.Context, _ uint64) {
+func (s *Site) lead(ctx context.Context) {
 	s.cleanUp(ctx)
 	s.keys.forget()
 	s.load(ctx)
@@ -128,7 +128,7 @@ func (s *Site) lead(ctx context.Context, _ uint64) {
 // cleanUp removes what an earlier builder left: processes first, since they
 // may still write.
 func (s *Site) cleanUp(ctx context.Context) {
-	if n := killMarked(markVariable, s.mark+"-"); n > 0 {
+	if n := killMarked(markVariable, s.mark+"-", ""); n > 0 {
 		s.log.WarnContext(ctx, "killed processes of an earlier build", "count", n)
 	}
 	if err := emptyDir(s.path("build")); err != nil {
@@ -226,10 +226,12 @@ func (s *Site) batch(ctx context.Context, b *batch) {
 		delay := time.Second << t.attempt
 		t.attempt++
 		s.log.InfoContext(ctx, "the remote does not show the announced commit yet; asking again", "hint", t.Hint, "delay", delay)
-		// The others of the batch have what they came for; this does not hold
-		// the queue.
-		time.AfterFunc(delay, func() { s.queue.add(t, b.tickets...) })
-		return
+		var waiting []*Ticket
+		if record.Result == ResultKnown {
+			waiting, b.tickets = b.tickets, nil
+		}
+		// This does not hold the queue.
+		time.AfterFunc(delay, func() { s.queue.add(t, waiting...) })
 	}
 	for _, ticket := range b.tickets {
 		ticket.finish(record, nil)
@@ -239,15 +241,19 @@ func (s *Site) batch(ctx context.Context, b *batch) {
 // maxAttempts is how often the remote is asked again: after 1, 2, 4 and 8 s.
 const maxAttempts = 4
 
-// stale returns a trigger whose hint was not found: nothing new was there.
+// stale returns a trigger that asks again for the newest hint, if the remote
+// showed another commit, and the announced one was never built.
 func (s *Site) stale(b *batch, record Build) (Trigger, bool) {
-	if record.Result != ResultKnown {
+	if record.Commit == "" {
 		return Trigger{}, false
 	}
 	for _, t := range slices.Backward(b.triggers) {
-		if t.Hint != "" {
-			return t, t.Hint != record.Commit && t.attempt < maxAttempts
+		if t.Hint == "" {
+			continue
 		}
+		built, _ := s.keys.commit(t.Hint)
+		again := Trigger{Source: t.Source, Hint: t.Hint, attempt: t.attempt}
+		return again, t.Hint != record.Commit && !built && t.attempt < maxAttempts
 	}
 	return Trigger{}, false
 }
@@ -334,7 +340,13 @@ func (r *run) fetch() (err error) {
 // build that failed is tried again by everything but a poll: somebody may have
 // mended what it needs.
 func (r *run) known() bool {
-	if r.batch.rebuild() || r.rev.ID == "" || r.site.degraded() || r.site.serving.Load() == nil {
+	if r.rev.ID == "" || r.site.degraded() || r.site.serving.Load() == nil {
+		return false
+	}
+	if _, published := r.site.keys.commit(r.rev.ID); published && r.site.held() && !r.batch.byPerson() {
+		return true // not even with newer data: who rolled back had a reason
+	}
+	if r.batch.rebuild() {
 		return false
 	}
 	result, ok := r.site.keys.get(r.key)
@@ -636,6 +648,8 @@ const collectGrace = 10 * time.Minute
 // collect removes the releases that are no longer kept. It runs between
 // builds, so nobody is counting on a blob that is about to go.
 func (s *Site) collect(ctx context.Context) {
+	s.publishing.Lock() // a rollback may need what is about to go
+	defer s.publishing.Unlock()
 	keep, err := s.store.Prune(channel, s.cfg.Keep, collectGrace)
 	if err == nil {
 		if cur := s.serving.Load(); cur != nil {
