@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"xeiaso.net/site/internal/test/gittest"
@@ -80,6 +81,7 @@ func BenchmarkFullChain(b *testing.B) {
 		field   string
 	}{
 		{"constant", constant, ""},
+		{"FileServerFS", http.FileServerFS(fstest.MapFS{"index.html": {Data: []byte(page)}}), ""},
 		{"site", plain, ""},
 		{"site-middleware", full, ""},
 		{"site-middleware-gzip", full, "Accept-Encoding: gzip"},

@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The xeiaso.net/site authors
 // SPDX-License-Identifier: MIT
 
+//go:build unix
+
 // Package loopback measures HTTP handlers behind a real server and a real
 // connection.
 package loopback
@@ -11,7 +13,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 // Bench measures GET requests for "/" over one connection, one after the
@@ -37,6 +41,7 @@ func Bench(b *testing.B, h http.Handler, field string) {
 	size := answerSize(b, conn, raw)
 	buf := make([]byte, size)
 	b.ReportAllocs()
+	before := cpuTime(b)
 	for b.Loop() {
 		if _, err := conn.Write(raw); err != nil {
 			b.Fatal(err)
@@ -49,6 +54,17 @@ func Bench(b *testing.B, h http.Handler, field string) {
 			n += m
 		}
 	}
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+}
+
+// cpuTime is what this process, client and server, has used so far.
+func cpuTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func answerSize(b *testing.B, conn net.Conn, request []byte) int {
