@@ -195,20 +195,11 @@ func (l *buildLog) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// flush ends the line. The caller holds mu.
+// flush ends a line of the generator. The caller holds mu.
 func (l *buildLog) flush() {
 	line := strings.ToValidUTF8(string(bytes.TrimRight(l.rest, "\r")), "�")
 	l.rest = l.rest[:0]
-	l.lines++
-	io.WriteString(&l.last, line+"\n")
-	switch before := l.size; {
-	case before < maxLog:
-		l.size += len(line) + 1
-		io.WriteString(l.file, line+"\n")
-		if l.size >= maxLog {
-			fmt.Fprintf(l.file, "[the log is cut here, after %d bytes]\n", l.size)
-		}
-	}
+	l.add(line)
 	switch {
 	case l.lines < maxSlogLines:
 		l.logger.Info("generator", "line", line)
@@ -217,9 +208,37 @@ func (l *buildLog) flush() {
 	}
 }
 
-// printf adds a line of our own.
+// add puts a line into the file and the tail. The caller holds mu.
+func (l *buildLog) add(line string) {
+	l.lines++
+	io.WriteString(&l.last, line+"\n")
+	if l.size >= maxLog {
+		return
+	}
+	l.size += len(line) + 1
+	io.WriteString(l.file, line+"\n")
+	if l.size >= maxLog {
+		fmt.Fprintf(l.file, "[the log is cut here, after %d bytes]\n", l.size)
+	}
+}
+
+// printf adds a line of our own. It does not go to the logger, which is told
+// of such things in its own form.
 func (l *buildLog) printf(format string, args ...any) {
-	fmt.Fprintf(l, "» "+format+"\n", args...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.rest) > 0 {
+		l.flush()
+	}
+	for line := range strings.Lines(fmt.Sprintf("» "+format+"\n", args...)) {
+		l.add(strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// warnf is printf for what an operator should see too.
+func (l *buildLog) warnf(format string, args ...any) {
+	l.printf(format, args...)
+	l.logger.Warn("build needs a look", "note", fmt.Sprintf(format, args...))
 }
 
 // close ends the log and returns its tail.

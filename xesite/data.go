@@ -77,7 +77,7 @@ func (d *dataCache) one(ctx context.Context, f DataFile, log *buildLog) ([]byte,
 	content, err := d.fresh(ctx, f)
 	if err == nil {
 		if err := d.store(f, content); err != nil {
-			log.printf("data file %s: the value could not be kept: %v", f.Path, err)
+			log.warnf("data file %s: the value could not be kept: %v", f.Path, err)
 		}
 		return content, nil
 	}
@@ -87,7 +87,7 @@ func (d *dataCache) one(ctx context.Context, f DataFile, log *buildLog) ([]byte,
 	old, age, errOld := d.load(f)
 	switch {
 	case errOld == nil && (f.MaxAge == 0 || age <= f.MaxAge):
-		log.printf("data file %s: %v; using the value from %s ago", f.Path, err, age.Round(time.Second))
+		log.warnf("data file %s: %v; using the value from %s ago", f.Path, err, age.Round(time.Second))
 		return old, nil
 	case errOld == nil:
 		err = fmt.Errorf("%w; the last good value is %s old, more than %s", err, age.Round(time.Second), f.MaxAge)
@@ -95,7 +95,7 @@ func (d *dataCache) one(ctx context.Context, f DataFile, log *buildLog) ([]byte,
 	if f.Required {
 		return nil, fmt.Errorf("data file %s: %w", f.Path, err)
 	}
-	log.printf("data file %s: %v; the file is left as it is", f.Path, err)
+	log.warnf("data file %s: %v; the file is left as it is", f.Path, err)
 	return nil, nil
 }
 

@@ -445,7 +445,7 @@ func (r *run) release() error {
 	r.rel = rel
 	r.record.Release, r.record.Files = rel.ID, report.Files
 	for i, m := range report.Mistakes {
-		r.log.printf("mistake: %v", m)
+		r.log.warnf("mistake: %v", m)
 		if i < maxMistakes {
 			r.record.Mistakes = append(r.record.Mistakes, m.Error())
 		}
@@ -619,11 +619,11 @@ func (c caches) in() {
 			continue
 		}
 		if _, err := os.Lstat(p.used); err == nil {
-			c.log.printf("cache path %s: the repository has it, so the kept one is not used", p.name)
+			c.log.warnf("cache path %s: the repository has it, so the kept one is not used", p.name)
 			continue
 		}
 		if err := errors.Join(os.MkdirAll(filepath.Dir(p.used), 0o755), os.Rename(p.kept, p.used)); err != nil {
-			c.log.printf("cache path %s: %v", p.name, err)
+			c.log.warnf("cache path %s: %v", p.name, err)
 		}
 	}
 }
@@ -636,7 +636,7 @@ func (c caches) out() {
 		}
 		err := errors.Join(removeAll(p.kept), os.MkdirAll(filepath.Dir(p.kept), 0o700), os.Rename(p.used, p.kept))
 		if err != nil {
-			c.log.printf("cache path %s: %v", p.name, err)
+			c.log.warnf("cache path %s: %v", p.name, err)
 		}
 	}
 }
