@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"xeiaso.net/site/internal/test/corpus"
 	"xeiaso.net/site/internal/test/gittest"
 )
 
@@ -93,4 +94,33 @@ func freeAddress(b *testing.B) string {
 	}
 	defer ln.Close()
 	return ln.Addr().String()
+}
+
+// BenchmarkDeliveryToServed is the time from a signed delivery to the new page,
+// for 5,000 real pages by Hugo over HTTP, and how much of it Hugo takes.
+func BenchmarkDeliveryToServed(b *testing.B) {
+	repo := gittest.New(b)
+	site := corpus.Hugo(b, repo, 5)
+	first := repo.Commit("documentation")
+	repo.Push()
+	p := start(b, map[string]string{"PATH": os.Getenv("PATH")}, "-git-repo", repo.HTTPServer("").URL, "-git-branch", "main",
+		"-build", site.Line, "-output-dir", site.OutputDir, "-github-secret", secret, "-log-level", "error")
+	p.last(first)
+	document, err := os.ReadFile(filepath.Join(repo.Dir, site.Document))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var hugo, whole float64
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		n++
+		repo.Write(site.Document, fmt.Sprintf("%s\n\nChange %d.\n", document, n))
+		b.StartTimer()
+		build := p.last(p.push(repo, "change"))
+		p.shows(strings.TrimPrefix(site.Path, "/"), fmt.Sprintf("Change %d.", n))
+		hugo, whole = hugo+build.Generator, whole+build.Seconds
+	}
+	b.ReportMetric(hugo/float64(n), "generator-s/op")
+	b.ReportMetric((whole-hugo)/float64(n), "rest-s/op")
 }

@@ -29,7 +29,7 @@ const patience = 60 * time.Second
 
 // program is the host, run in this process.
 type program struct {
-	t              *testing.T
+	t              testing.TB
 	public, admin  string // URLs, end in a slash
 	dataDir        string
 	stdout, stderr *buffer
@@ -56,7 +56,7 @@ func (b *buffer) String() string {
 var urls = regexp.MustCompile(`(?m)^(Site|Admin): +(http\S+)$`)
 
 // start runs the host with ports of its own until the test ends.
-func start(t *testing.T, env map[string]string, args ...string) *program {
+func start(t testing.TB, env map[string]string, args ...string) *program {
 	t.Helper()
 	gittest.Require(t)
 	p := &program{t: t, dataDir: filepath.Join(t.TempDir(), "var"), stdout: &buffer{}, stderr: &buffer{}}
@@ -104,7 +104,7 @@ func (p *program) start(env map[string]string, args ...string) *program {
 	return p
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)
