@@ -27,6 +27,9 @@ var gitFlags = []string{
 	// The data directory may be a volume that belongs to another user.
 	"-c", "safe.directory=*",
 	"-c", "protocol.allow=never", "-c", "protocol.https.allow=always", "-c", "protocol.http.allow=always", "-c", "protocol.ssh.allow=always",
+	// Thousands of small files are written faster by several processes, also on
+	// two processors: 5,000 took 0.65 s with four, 1.15 s with one.
+	"-c", "checkout.workers=4",
 	// A connection that trickles is as good as dead.
 	"-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=30",
 	"-c", "advice.detachedHead=false", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
