@@ -75,6 +75,7 @@ func (s *fakeSource) asked(start time.Time) (seconds []int) {
 // fakeRig is a site that copies what a fake source has, built once.
 func fakeRig(t *testing.T, dir string, source *fakeSource, edit func(*xesite.Config)) *rig {
 	t.Helper()
+	source.asked(time.Time{})
 	r := openRig(t, dir, "unused", func(cfg *xesite.Config) {
 		cfg.Source, cfg.Builder = source, nil
 		if edit != nil {
