@@ -219,6 +219,11 @@ func (l *buildLog) flush() {
 
 // printf adds a line of our own.
 func (l *buildLog) printf(format string, args ...any) {
+	l.mu.Lock()
+	if len(l.rest) > 0 { // the generator's last line has no end
+		l.flush()
+	}
+	l.mu.Unlock()
 	fmt.Fprintf(l, "» "+format+"\n", args...)
 }
 

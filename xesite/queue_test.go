@@ -205,7 +205,7 @@ func TestRollbackStaysUntilThereIsANewCommitOrARebuild(t *testing.T) {
 				data := "supporters"
 				open := func() *rig {
 					return fakeRig(t, dir, source, func(cfg *xesite.Config) {
-						cfg.RebuildEvery = time.Hour
+						cfg.RebuildEvery = time.Minute
 						cfg.DataFiles = []xesite.DataFile{{Path: "data.json", Fetch: func(context.Context) ([]byte, error) { return []byte(data), nil }}}
 					})
 				}
@@ -233,7 +233,7 @@ func TestRollbackStaysUntilThereIsANewCommitOrARebuild(t *testing.T) {
 				r.expect(r.trigger(poll()), xesite.ResultKnown)
 				r.expect(r.trigger(xesite.Trigger{Source: xesite.SourcePatreon, Rebuild: true}), xesite.ResultKnown)
 				stays("after triggers")
-				time.Sleep(3 * time.Hour)
+				time.Sleep(3 * time.Minute)
 				synctest.Wait()
 				stays("after scheduled builds")
 				r.stop()
