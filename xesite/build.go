@@ -200,6 +200,7 @@ func (l *buildLog) flush() {
 	line := strings.ToValidUTF8(string(bytes.TrimRight(l.rest, "\r")), "�")
 	l.rest = l.rest[:0]
 	l.add(line)
+	l.lines++
 	switch {
 	case l.lines < maxSlogLines:
 		l.logger.Info("generator", "line", line)
@@ -210,7 +211,6 @@ func (l *buildLog) flush() {
 
 // add puts a line into the file and the tail. The caller holds mu.
 func (l *buildLog) add(line string) {
-	l.lines++
 	io.WriteString(&l.last, line+"\n")
 	if l.size >= maxLog {
 		return
@@ -227,7 +227,7 @@ func (l *buildLog) add(line string) {
 func (l *buildLog) printf(format string, args ...any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.rest) > 0 {
+	if len(l.rest) > 0 { // the generator's last line has no end
 		l.flush()
 	}
 	for line := range strings.Lines(fmt.Sprintf("» "+format+"\n", args...)) {

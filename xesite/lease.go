@@ -87,7 +87,11 @@ func (l *lease) fence() (fence uint64, mine bool) {
 	return l.current.Fence, l.mine
 }
 
+// note remembers who builds. Who released the lease does not.
 func (l *lease) note(r leaseRecord, mine bool) {
+	if r.Released {
+		r = leaseRecord{}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.current, l.mine = r, mine

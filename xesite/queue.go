@@ -144,16 +144,17 @@ func (q *queue) putBack(b *batch) { q.join(b, &batch{}) }
 func (q *queue) join(before, behind *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if q.closed != nil {
+		before.fail(q.closed)
+		behind.fail(q.closed)
+		return
+	}
 	b := q.pending
 	if b == nil {
 		b = &batch{}
 	}
 	b.triggers = append(slices.Insert(b.triggers, 0, before.triggers...), behind.triggers...)
 	b.tickets = append(slices.Insert(b.tickets, 0, before.tickets...), behind.tickets...)
-	if q.closed != nil {
-		b.fail(q.closed)
-		return
-	}
 	b.trim()
 	q.pending = b
 	select {
@@ -162,12 +163,25 @@ func (q *queue) join(before, behind *batch) {
 	}
 }
 
-// close ends all tickets, and those to come.
-func (q *queue) close(err error) {
+// close ends all tickets, also those to come, and returns the triggers that
+// nobody has acted on.
+func (q *queue) close(err error) (left []Trigger) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.closed = err
-	q.mu.Unlock()
-	q.join(&batch{}, &batch{})
+	if b := q.pending; b != nil {
+		left = b.triggers
+		b.fail(err)
+	}
+	q.pending = nil
+	return left
+}
+
+// open reports whether close was not called yet.
+func (q *queue) open() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed == nil
 }
 
 // fail tells who waits that no build will come.

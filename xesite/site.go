@@ -4,6 +4,7 @@
 package xesite
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -353,12 +354,12 @@ func (s *Site) Trigger(ctx context.Context, t Trigger) (*Ticket, error) {
 	ticket := newTicket()
 	s.log.InfoContext(ctx, "trigger", "source", t.Source, "trigger", ticket.ID, "hint", t.Hint)
 	holder, mine := s.lease.holder()
-	if mine || holder == "" {
+	if s.queue.open() && (mine || holder == "") {
 		s.queue.add(t, ticket)
 		return ticket, nil
 	}
 	if err := s.forward(ctx, t, ticket.ID); err != nil {
-		return nil, fmt.Errorf("xesite: tell %s of the trigger: %w", holder, err)
+		return nil, fmt.Errorf("xesite: leave the trigger for %s: %w", cmp.Or(holder, "the next builder"), err)
 	}
 	ticket.finish(Build{}, &NotBuilderError{holder})
 	return ticket, nil

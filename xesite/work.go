@@ -34,7 +34,8 @@ func (s *Site) Run(ctx context.Context) error {
 	all.Go(func() { s.follow(ctx) })
 	err := s.lease.run(ctx, s.lead)
 	all.Wait()
-	s.queue.close(fmt.Errorf("xesite: the site has stopped: %w", net.ErrClosed))
+	left := s.queue.close(fmt.Errorf("xesite: the site has stopped: %w", net.ErrClosed))
+	s.handOver(ctx, left)
 	s.events.active.Wait()
 	return err
 }
@@ -60,11 +61,7 @@ func (s *Site) follow(ctx context.Context) {
 			continue
 		}
 		if b := s.queue.takeNow(); b != nil {
-			for _, t := range b.triggers {
-				if err := s.forward(ctx, t, newTicket().ID); err != nil {
-					s.log.ErrorContext(ctx, "hand over a trigger", "err", err)
-				}
-			}
+			s.handOver(ctx, b.triggers)
 			b.fail(&NotBuilderError{holder})
 		}
 	}
@@ -72,6 +69,17 @@ func (s *Site) follow(ctx context.Context) {
 
 // triggerPrefix is where instances that do not build leave their triggers.
 const triggerPrefix = "trigger/"
+
+// handOver leaves triggers for the builder, or the next one if this is the end.
+func (s *Site) handOver(ctx context.Context, triggers []Trigger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	for _, t := range triggers {
+		if err := s.forward(ctx, t, newTicket().ID); err != nil {
+			s.log.ErrorContext(ctx, "hand over a trigger", "err", err)
+		}
+	}
+}
 
 // forward leaves a trigger for the builder.
 func (s *Site) forward(ctx context.Context, t Trigger, id string) error {
