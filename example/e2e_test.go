@@ -89,10 +89,10 @@ func TestRealSitesByRealGenerators(t *testing.T) {
 			if got := p.commit(); got != commit {
 				t.Errorf("build.json names %s, want %s", got, commit)
 			}
-			_, metrics := p.get(p.admin + "metrics")
-			if !strings.Contains(metrics, `xesite_builds_total{result="published"} 2`) {
-				t.Error("the metrics do not show two publications")
-			}
+			eventually(t, "the metrics count two publications", func() bool { // at the end of the build
+				_, metrics := p.get(p.admin + "metrics")
+				return strings.Contains(metrics, `xesite_builds_total{result="published"} 2`)
+			})
 		})
 	}
 }
