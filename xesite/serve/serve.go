@@ -136,12 +136,9 @@ func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) 
 		return h.redirect(w, r, withQuery(rt.location, r.URL.RawQuery), http.StatusPermanentRedirect)
 	}
 	c := rt.content
-	identity := &c.reps[0]
-	if r.Header["Range"] != nil && wantsRange(r, identity.tag, c.modified) {
-		return h.serveRange(w, r, rt)
-	}
-	rep := identity
-	if len(c.reps) > 1 {
+	rep := &c.reps[0] // identity
+	ranged := r.Header["Range"] != nil && wantsRange(r, rep.tag, c.modified)
+	if !ranged && len(c.reps) > 1 {
 		rep = negotiate(r, c.reps)
 	}
 	header := w.Header()
@@ -157,6 +154,9 @@ func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) 
 		return http.StatusNotModified
 	case failed:
 		return h.message(w, r, http.StatusPreconditionFailed)
+	}
+	if ranged {
+		return h.serveRange(w, r, rt)
 	}
 	return h.send(w, r, rt, rep, http.StatusOK)
 }
@@ -262,8 +262,9 @@ func (h *Handler) report(err error) {
 	}
 }
 
-// serveRange answers from identity. The bookkeeping of ranges is net/http's;
-// it sees the same validators, and comes to the same verdict on conditions.
+// serveRange answers from identity, after the conditions have passed. The
+// bookkeeping of ranges is net/http's; it sees the same validators, and comes
+// to the same verdict.
 func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route) int {
 	rep := &rt.content.reps[0]
 	body, file := h.body(rt.content, rep)
@@ -293,10 +294,8 @@ func rangeStatus(header http.Header) int {
 		return http.StatusPartialContent
 	case header["Content-Length"] != nil:
 		return http.StatusOK
-	case header["Content-Type"] == nil:
-		return http.StatusNotModified
 	}
-	return http.StatusPreconditionFailed
+	return http.StatusRequestedRangeNotSatisfiable // a range that does not parse
 }
 
 // serveRule answers by a rule of the _redirects file.

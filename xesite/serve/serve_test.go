@@ -701,3 +701,36 @@ func FuzzRuleFiles(f *testing.F) {
 		}
 	})
 }
+
+// A refusal is about the request: a cache that kept it under the file's own
+// policy would refuse everybody for a year.
+func TestRefusalsDoNotCarryTheFilesCacheControl(t *testing.T) {
+	h := serve.New(files(t, map[string]string{"app.5e883d35.css": page}), serve.Options{})
+	for _, tt := range []struct {
+		fields string
+		status int
+	}{
+		{`If-Match: "x"`, 412},
+		{`If-Match: "x"|Range: bytes=0-9`, 412},
+		{"Range: bytes=999999-", 416},
+		{"Range: bytes=x-y", 416},
+	} {
+		r := httptest.NewRequest("GET", "/app.5e883d35.css", nil)
+		for field := range strings.SplitSeq(tt.fields, "|") {
+			name, value, _ := strings.Cut(field, ": ")
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		if returned := h.Serve(w, r); returned != tt.status || w.Code != tt.status {
+			t.Errorf("%s: sent %d and returned %d, want %d", tt.fields, w.Code, returned, tt.status)
+		}
+		for _, name := range []string{"Etag", "Last-Modified"} {
+			if got := w.Header().Get(name); got != "" {
+				t.Errorf("%s: %d with %s %s", tt.fields, tt.status, name, got)
+			}
+		}
+		if got := w.Header().Get("Cache-Control"); strings.Contains(got, "immutable") {
+			t.Errorf("%s: %d with Cache-Control %s", tt.fields, tt.status, got)
+		}
+	}
+}
