@@ -5,6 +5,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -116,7 +117,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) (status int) {
 		w.Header()["Allow"] = one("GET, HEAD")
 		return h.message(w, r, http.StatusMethodNotAllowed)
 	}
-	path := r.URL.Path
+	path := cmp.Or(r.URL.Path, "/") // "GET http://host" asks for "/"
 	if h.rules.forced {
 		if rule, to := h.rules.find(path, r.URL.RawQuery, true); rule != nil {
 			return h.serveRule(w, r, rule, to)

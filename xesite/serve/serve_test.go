@@ -734,3 +734,11 @@ func TestRefusalsDoNotCarryTheFilesCacheControl(t *testing.T) {
 		}
 	}
 }
+
+// What a proxy sends for "http://host", RFC 9110 section 4.2.3.
+func TestAnEmptyPathIsTheRoot(t *testing.T) {
+	h := serve.New(files(t, map[string]string{"index.html": page}), serve.Options{})
+	if resp := get(t, h, "http://host.example"); resp.StatusCode != 200 || body(t, resp) != page {
+		t.Errorf("GET http://host.example: status %d", resp.StatusCode)
+	}
+}
