@@ -446,6 +446,7 @@ func TestRedirectRules(t *testing.T) {
 /keep           /new?own=1              301
 /all/*          /:splat                 301
 /tmpl/:slug     /:slug.html             301
+/share/:id/:to  /s/:id?u=https://x.example/:to 302
 `,
 	}), serve.Options{})
 	for _, tt := range []struct {
@@ -481,6 +482,7 @@ func TestRedirectRules(t *testing.T) {
 		{"/all//evil.example/x", 301, "/evil.example/x", ""},
 		{`/all/%5Cevil.example`, 301, "/%5Cevil.example", ""},
 		{"/tmpl/x", 301, "/x.html", ""},
+		{"/share/7/a%26b", 302, "/s/7?u=https://x.example/a%26b", ""},
 	} {
 		t.Run(tt.target, func(t *testing.T) {
 			resp := get(t, h, tt.target)
