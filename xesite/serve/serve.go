@@ -312,10 +312,12 @@ func (h *Handler) serveRule(w http.ResponseWriter, r *http.Request, rule *rule, 
 	if rt != nil && rt.content == nil { // "/dir" for "/dir/"
 		rt = h.routes[target+"/"]
 	}
-	switch {
-	case rt == nil || rt.content == nil:
+	if rt == nil || rt.content == nil {
 		return h.serveMissing(w, r, max(rule.Status, http.StatusNotFound))
-	case rule.Status == http.StatusOK:
+	}
+	// The path that was asked for decides which header rules apply.
+	rt = h.route(r.URL.Path, rt.content)
+	if rule.Status == http.StatusOK {
 		return h.serveRoute(w, r, rt)
 	}
 	return h.sendPage(w, r, rt, rule.Status)
@@ -328,8 +330,7 @@ func (h *Handler) serveMissing(w http.ResponseWriter, r *http.Request, status in
 	}
 	for _, page := range h.missing {
 		if strings.HasPrefix(r.URL.Path, page.dir) {
-			fields := h.headers.apply(r.URL.Path, page.content.fields)
-			return h.sendPage(w, r, &route{content: page.content, fields: fields}, status)
+			return h.sendPage(w, r, h.route(r.URL.Path, page.content), status)
 		}
 	}
 	return h.message(w, r, status)

@@ -513,7 +513,12 @@ func TestRedirectsStayOnTheSite(t *testing.T) {
 func TestHeaderRules(t *testing.T) {
 	h := serve.New(files(t, map[string]string{
 		"index.html": page, "a/index.html": page, "a/pic.jpg": page, "404.html": "missing", "app.5e883d35.css": page,
+		"_redirects": "/app/* / 200\n/old/* /a/ 410\n",
 		"_headers": `
+/app/*
+  X-Robots-Tag: noindex
+/old/*
+  X-Robots-Tag: none
 /*
   X-Frame-Options: DENY
   Link: <https://one.example>; rel=preconnect
@@ -538,6 +543,9 @@ func TestHeaderRules(t *testing.T) {
 		{"/a/pic.jpg", "X-Frame-Options", ""},
 		{"/a/pic.jpg", "Content-Type", "image/x-odd"},
 		{"/nothing", "X-Frame-Options", "DENY"},
+		{"/app/deep", "X-Robots-Tag", "noindex"}, // the path asked for counts, not the file's own
+		{"/old/page", "X-Robots-Tag", "none"},
+		{"/old/page", "Link", "<https://one.example>; rel=preconnect"},
 		{"/app.5e883d35.css", "X-None", ""},
 		{"/app.5e883d35.css", "Cache-Control", "public, max-age=31536000, immutable"},
 	} {

@@ -172,7 +172,7 @@ func (h *Handler) compileRoutes(contents []content) map[string]*route {
 	return routes
 }
 
-// route returns the route of a path, with the _headers rules applied.
+// route answers a path with c, with the _headers rules applied.
 func (h *Handler) route(path string, c *content) *route {
 	return &route{content: c, fields: h.headers.apply(path, c.fields)}
 }
