@@ -85,7 +85,7 @@ func (h *Handler) inherit(contents []content) {
 	}
 	bodies := map[string]*[]byte{}
 	for _, r := range h.opts.Previous.routes {
-		if r.content == nil || h.opts.AppendHTML != nil {
+		if r.content == nil {
 			continue
 		}
 		for i := range r.content.reps {
@@ -97,7 +97,7 @@ func (h *Handler) inherit(contents []content) {
 	for i := range contents {
 		for j := range contents[i].reps {
 			rep := &contents[i].reps[j]
-			if body := bodies[rep.tag]; body != nil && h.budget.Add(-rep.size) >= 0 {
+			if body := bodies[rep.tag]; body != nil && h.reserve(rep.size) {
 				rep.body.Store(body)
 			}
 		}
@@ -236,14 +236,19 @@ func (h *Handler) body(c *content, rep *representation) (*[]byte, release.Body) 
 		h.report(err)
 		return nil, nil
 	}
-	if h.budget.Add(-rep.size) >= 0 {
-		if !rep.body.CompareAndSwap(nil, body) {
-			h.budget.Add(rep.size) // somebody was faster
-		}
-	} else {
-		h.budget.Add(rep.size)
+	if h.reserve(rep.size) && !rep.body.CompareAndSwap(nil, body) {
+		h.budget.Add(rep.size) // somebody was faster
 	}
 	return body, nil
+}
+
+// reserve takes size bytes off the budget if it has them.
+func (h *Handler) reserve(size int64) bool {
+	if h.budget.Add(-size) < 0 {
+		h.budget.Add(size)
+		return false
+	}
+	return true
 }
 
 func (h *Handler) read(c *content, rep *representation, src io.Reader, appended bool) (*[]byte, error) {

@@ -626,6 +626,48 @@ func TestAppendedScriptReachesEveryPageAndNothingElse(t *testing.T) {
 	}
 }
 
+// A browser that has the page without the script must not keep it, nor the
+// other way round, and a handler must not take over the other's bytes.
+func TestAppendedPagesHaveTagsOfTheirOwn(t *testing.T) {
+	rel := files(t, map[string]string{"index.html": page, "a.css": page})
+	plain := serve.New(rel, serve.Options{})
+	tag := get(t, plain, "/").Header.Get("Etag")
+	live := serve.New(rel, serve.Options{AppendHTML: []byte("<script></script>"), Previous: plain})
+	if resp := get(t, live, "/", "If-None-Match: "+tag); resp.StatusCode != 200 || body(t, resp) != page+"<script></script>" {
+		t.Errorf("the page with the script has the tag of the one without: %d", resp.StatusCode)
+	}
+	after := serve.New(rel, serve.Options{Previous: live})
+	if got := body(t, get(t, after, "/")); got != page {
+		t.Errorf("the script stays in memory: %d bytes, want %d", len(got), len(page))
+	}
+	if got, want := get(t, live, "/a.css").Header.Get("Etag"), get(t, plain, "/a.css").Header.Get("Etag"); got != want {
+		t.Errorf("tag of a style sheet %s, want %s", got, want)
+	}
+}
+
+// A file that does not fit is passed over; smaller ones after it are still
+// taken.
+func TestBudgetIsGivenBack(t *testing.T) {
+	store, err := release.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel, _, err := store.Write(t.Context(), fstest.MapFS{
+		"a.bin": {Data: make([]byte, 1000)}, "b.bin": {Data: make([]byte, 10)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := serve.New(rel, serve.Options{})
+	get(t, first, "/a.bin")
+	second := serve.New(rel, serve.Options{Previous: first, MemoryBudget: 500})
+	get(t, second, "/b.bin")
+	removeBlobs(t, store, rel)
+	if resp := get(t, second, "/b.bin"); resp.StatusCode != 200 {
+		t.Errorf("a file of 10 bytes is not kept with a budget of 500: status %d", resp.StatusCode)
+	}
+}
+
 // Large files must leave through the kernel: net/http does that only if it is
 // handed the file itself.
 func TestLargeFilesAreHandedToTheConnection(t *testing.T) {
