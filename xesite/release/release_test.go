@@ -496,7 +496,8 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		"index.html": "x",
 		"_redirects": "\ufeff# comment\n\n/ok /fine\n/a\nnopath /x\n/b ftp://x 301\n/c /d 999\n/e /f abc\n/g //evil 301\n/h/*/x /y\n" +
 			"/i https://proxy.example/ 200\n/j /k 302 Country=de\n/l /:nope\n/m https://:host.example/x\n/:a/:a /x\n/%zz /x\nhttps://x.example/* /x\n/n/* /n/:splat 301",
-		"_headers": "  X-Early: 1\n/ok\n  X-A: 1\n  broken\n  Content-Length: 3\n  Bad Name: x\nnopath\n  X-B: lost\n/late\n  ! X-A\n",
+		"_headers": "  X-Early: 1\n/ok\n  X-A: 1\n  broken\n  Content-Length: 3\n  Bad Name: x\nnopath\n  X-B: lost\n/late\n  ! X-A\n" +
+			"/private/*\n  Basic-Auth: user:password\nhttps://x.example/*\n  X-C: lost\nblog/:id\n  X-D: lost\n",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -506,7 +507,10 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		line, _, _ := strings.Cut(m.Error(), ": ")
 		got = append(got, line)
 	}
-	want := []string{"_headers:1", "_headers:4", "_headers:5", "_headers:6", "_headers:7", "_headers:8"}
+	want := []string{
+		"_headers:1", "_headers:4", "_headers:5", "_headers:6", "_headers:7", "_headers:8",
+		"_headers:12", "_headers:13", "_headers:14", "_headers:15", "_headers:16",
+	}
 	for line := 4; line <= 17; line++ {
 		want = append(want, fmt.Sprintf("_redirects:%d", line))
 	}
@@ -514,6 +518,26 @@ func TestMistakesNameTheirLine(t *testing.T) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mistakes (-want +got):\n%s", diff)
+	}
+}
+
+// The forms that files in the wild have, beside the documented one.
+func TestRuleFilesAreReadAsTheHostingServicesDo(t *testing.T) {
+	redirects, mistakes := release.ParseRedirects([]byte("/a  /b  301!  # moved in 2020\n/c /d#part # see there\n"))
+	wantRedirects := []release.Redirect{
+		{From: "/a", To: "/b", Status: 301, Force: true},
+		{From: "/c", To: "/d#part", Status: 301},
+	}
+	if diff := cmp.Diff(wantRedirects, redirects); diff != "" || len(mistakes) > 0 {
+		t.Errorf("redirects, mistakes %v:\n%s", mistakes, diff)
+	}
+	headers, mistakes := release.ParseHeaders([]byte("/a\nX-One: 1\n! X-Two\n  /b/*\n\tLink: <https://x.example/>\n"))
+	wantHeaders := []release.HeaderRule{
+		{Pattern: "/a", Set: []release.Header{{Name: "X-One", Value: "1"}}, Unset: []string{"X-Two"}},
+		{Pattern: "/b/*", Set: []release.Header{{Name: "Link", Value: "<https://x.example/>"}}},
+	}
+	if diff := cmp.Diff(wantHeaders, headers); diff != "" || len(mistakes) > 0 {
+		t.Errorf("headers, mistakes %v:\n%s", mistakes, diff)
 	}
 }
 
