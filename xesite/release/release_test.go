@@ -277,7 +277,7 @@ func TestLastModifiedFollowsTheContentAndNeverFalls(t *testing.T) {
 		{modified(p1), []int64{day(1).Unix(), day(1).Unix()}},
 		{modified(p2), []int64{day(2).Unix(), day(1).Unix()}},
 		{modified(p3), []int64{day(3).Unix(), day(1).Unix()}},
-		{modified(p4), []int64{day(3).Unix(), day(1).Unix()}},
+		{modified(p4), []int64{day(3).Unix() + 1, day(1).Unix()}}, // no date stands for two contents
 	} {
 		if !slices.Equal(tt.got, tt.want) {
 			t.Errorf("modified %v, want %v", tt.got, tt.want)
@@ -330,11 +330,36 @@ func TestPointerIsFoundAgainWhenItIsLost(t *testing.T) {
 	publish(t, s, r.ID, time.Time{})
 	publish(t, s, r.ID, time.Time{})
 	pointer := filepath.Join(dir, "channels", "production")
-	for _, content := range []string{"", "{", `{"release":"../../etc/passwd","sequence":9}`} {
+	for _, content := range []string{"", "{", `{"release":"../../etc/passwd","sequence":9}`, `{"release":"` + string(r.ID) + `"}`, "null", "[]"} {
 		must(t, os.WriteFile(pointer, []byte(content), 0o644))
 		if p, err := s.Pointer("production"); err != nil || p.Sequence != 2 || p.Release != r.ID {
 			t.Errorf("pointer %q: got %+v, %v", content, p, err)
 		}
+	}
+}
+
+// The pointer says what to serve; its record only adds when and why.
+func TestALostRecordDoesNotTakeTheReleaseAway(t *testing.T) {
+	s, dir := openStore(t)
+	publish(t, s, write(t, s, map[string]string{"index.html": "old"}).ID, time.Time{})
+	want := publish(t, s, write(t, s, map[string]string{"index.html": "new"}).ID, time.Time{})
+	record := filepath.Join(dir, "channels", "production.d", "2.json")
+	for name, damage := range map[string]func() error{
+		"cut":  func() error { return os.WriteFile(record, []byte(`{"rel`), 0o644) },
+		"lost": func() error { return os.Remove(record) },
+	} {
+		must(t, damage())
+		r, pub, err := s.Load(t.Context(), "production")
+		if r == nil || r.ID != want.Release || pub.Pointer != want.Pointer {
+			t.Errorf("%s: served %v, published as %+v", name, r, pub)
+		}
+		if err == nil {
+			t.Errorf("%s: nobody is told", name)
+		}
+	}
+	next := publish(t, s, write(t, s, map[string]string{"index.html": "newer"}).ID, time.Time{})
+	if next.Sequence != 3 {
+		t.Errorf("the next publication has sequence %d, want 3", next.Sequence)
 	}
 }
 
@@ -469,6 +494,34 @@ func TestCollectKeepsWhatIsNeeded(t *testing.T) {
 	}
 	if pubs, _ := s.Publications("production"); len(pubs) != 2 {
 		t.Errorf("%d records are left, want 2", len(pubs))
+	}
+}
+
+// Other instances serve the last release until they see the pointer, however
+// old it is.
+func TestCollectLeavesWhatWasCurrentAMomentAgo(t *testing.T) {
+	s, dir := openStore(t)
+	var releases []*release.Release
+	for _, content := range []string{"1", "2", "3"} {
+		r := write(t, s, map[string]string{"index.html": content + long})
+		publish(t, s, r.ID, time.Time{})
+		releases = append(releases, r)
+		if content == "3" {
+			break
+		}
+		hourAgo := time.Now().Add(-time.Hour)
+		must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			return errors.Join(err, os.Chtimes(path, hourAgo, hourAgo))
+		}))
+	}
+	keep, err := s.Prune("production", 1, time.Minute)
+	must(t, err)
+	must(t, s.Collect(t.Context(), keep, time.Minute))
+	for i, r := range releases {
+		_, err := s.Release(t.Context(), r.ID)
+		if gone, want := err != nil, i == 0; gone != want {
+			t.Errorf("release %d: error %v, want gone %v", i+1, err, want)
+		}
 	}
 }
 
