@@ -114,8 +114,13 @@ func (s *Store) next(prev *Publication, x *Index, opts PublishOptions) *Publicat
 	}
 	for i, f := range x.Files {
 		pub.Modified[i] = at.Unix()
-		if j, ok := old.Find(f.Path); ok && old.Files[j] == f {
+		j, ok := old.Find(f.Path)
+		switch {
+		case ok && old.Files[j] == f:
 			pub.Modified[i] = prev.Modified[j]
+		case ok:
+			// Two versions within a second would have one date between them.
+			pub.Modified[i] = max(at.Unix(), prev.Modified[j]+1)
 		}
 	}
 	return pub
@@ -172,7 +177,7 @@ func (s *Store) Pointer(channel string) (Pointer, error) {
 	var p Pointer
 	b, err := os.ReadFile(s.channelPath(channel))
 	if err == nil {
-		if err = json.Unmarshal(b, &p); err == nil && p.Release.Valid() {
+		if err = json.Unmarshal(b, &p); err == nil && p.Release.Valid() && p.Sequence > 0 {
 			return p, nil
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -255,15 +260,17 @@ func (s *Store) Load(ctx context.Context, channel string) (*Release, *Publicatio
 	if err != nil {
 		return nil, nil, err
 	}
+	// A record above the pointer was written, but its pointer was not.
+	sequences = slices.DeleteFunc(sequences, func(n uint64) bool { return n >= p.Sequence })
 	var faults []error
-	for _, n := range slices.Backward(sequences) {
-		if n > p.Sequence { // written, but its pointer was not
-			continue
-		}
+	for _, n := range slices.Backward(append(sequences, p.Sequence)) {
 		pub, err := s.Publication(channel, n)
 		if err != nil {
 			faults = append(faults, err)
-			continue
+			if n != p.Sequence {
+				continue
+			}
+			pub = &Publication{Pointer: p} // it says what to serve; times are lost
 		}
 		r, err := s.Release(ctx, pub.Release)
 		if err == nil {
@@ -275,8 +282,9 @@ func (s *Store) Load(ctx context.Context, channel string) (*Release, *Publicatio
 }
 
 // Prune removes the records of a channel beyond the newest keep, the pointer's
-// own excepted, and returns the releases that the remaining ones name.
-// Records younger than grace stay.
+// own excepted, and returns the releases that the remaining ones name. Records
+// of what was current less than grace ago stay: other instances may still be
+// serving it.
 func (s *Store) Prune(channel string, keep int, grace time.Duration) ([]ID, error) {
 	pubs, err := s.Publications(channel)
 	if err != nil {
@@ -288,16 +296,19 @@ func (s *Store) Prune(channel string, keep int, grace time.Duration) ([]ID, erro
 	}
 	var ids []ID
 	var errs []error
+	replaced := false // the publication after this one is recent
 	for _, pub := range pubs {
 		path := s.recordPath(channel, pub.Sequence)
 		again := slices.Contains(ids, pub.Release)
-		if pub.Sequence == p.Sequence || (len(ids) < keep && !again) || !s.expired(path, grace) {
+		recent := !s.expired(path, grace)
+		if pub.Sequence == p.Sequence || (len(ids) < keep && !again) || recent || replaced {
 			if !again {
 				ids = append(ids, pub.Release)
 			}
-			continue
+		} else {
+			errs = append(errs, os.Remove(path))
 		}
-		errs = append(errs, os.Remove(path))
+		replaced = recent
 	}
 	return ids, errors.Join(errs...)
 }

@@ -59,13 +59,13 @@
 //
 // The status is 301 when it is left out. Existing files win over a rule
 // unless its status ends in an exclamation mark. Proxying (a 200 to another
-// host) and conditions on country, language or cookies are not supported.
-// The _headers file names a path pattern a block:
+// host) and conditions on country, language or cookies are not supported. The
+// _headers file names a path pattern a block:
 //
 //	/assets/*
 //	  Cache-Control: public, max-age=86400
 //	  ! X-Robots-Tag
 //
-// A mistake does not fail the release: it is reported as a [Mistake] with its
-// line, and that line is left out.
+// Passwords (Basic-Auth) are not supported. A mistake does not fail the
+// release: it is reported as a [Mistake] with its line, which is left out.
 package release

@@ -277,7 +277,7 @@ func TestLastModifiedFollowsTheContentAndNeverFalls(t *testing.T) {
 		{modified(p1), []int64{day(1).Unix(), day(1).Unix()}},
 		{modified(p2), []int64{day(2).Unix(), day(1).Unix()}},
 		{modified(p3), []int64{day(3).Unix(), day(1).Unix()}},
-		{modified(p4), []int64{day(3).Unix(), day(1).Unix()}},
+		{modified(p4), []int64{day(3).Unix() + 1, day(1).Unix()}}, // no date stands for two contents
 	} {
 		if !slices.Equal(tt.got, tt.want) {
 			t.Errorf("modified %v, want %v", tt.got, tt.want)
@@ -330,11 +330,36 @@ func TestPointerIsFoundAgainWhenItIsLost(t *testing.T) {
 	publish(t, s, r.ID, time.Time{})
 	publish(t, s, r.ID, time.Time{})
 	pointer := filepath.Join(dir, "channels", "production")
-	for _, content := range []string{"", "{", `{"release":"../../etc/passwd","sequence":9}`} {
+	for _, content := range []string{"", "{", `{"release":"../../etc/passwd","sequence":9}`, `{"release":"` + string(r.ID) + `"}`, "null", "[]"} {
 		must(t, os.WriteFile(pointer, []byte(content), 0o644))
 		if p, err := s.Pointer("production"); err != nil || p.Sequence != 2 || p.Release != r.ID {
 			t.Errorf("pointer %q: got %+v, %v", content, p, err)
 		}
+	}
+}
+
+// The pointer says what to serve; its record only adds when and why.
+func TestALostRecordDoesNotTakeTheReleaseAway(t *testing.T) {
+	s, dir := openStore(t)
+	publish(t, s, write(t, s, map[string]string{"index.html": "old"}).ID, time.Time{})
+	want := publish(t, s, write(t, s, map[string]string{"index.html": "new"}).ID, time.Time{})
+	record := filepath.Join(dir, "channels", "production.d", "2.json")
+	for name, damage := range map[string]func() error{
+		"cut":  func() error { return os.WriteFile(record, []byte(`{"rel`), 0o644) },
+		"lost": func() error { return os.Remove(record) },
+	} {
+		must(t, damage())
+		r, pub, err := s.Load(t.Context(), "production")
+		if r == nil || r.ID != want.Release || pub.Pointer != want.Pointer {
+			t.Errorf("%s: served %v, published as %+v", name, r, pub)
+		}
+		if err == nil {
+			t.Errorf("%s: nobody is told", name)
+		}
+	}
+	next := publish(t, s, write(t, s, map[string]string{"index.html": "newer"}).ID, time.Time{})
+	if next.Sequence != 3 {
+		t.Errorf("the next publication has sequence %d, want 3", next.Sequence)
 	}
 }
 
@@ -472,6 +497,34 @@ func TestCollectKeepsWhatIsNeeded(t *testing.T) {
 	}
 }
 
+// Other instances serve the last release until they see the pointer, however
+// old it is.
+func TestCollectLeavesWhatWasCurrentAMomentAgo(t *testing.T) {
+	s, dir := openStore(t)
+	var releases []*release.Release
+	for _, content := range []string{"1", "2", "3"} {
+		r := write(t, s, map[string]string{"index.html": content + long})
+		publish(t, s, r.ID, time.Time{})
+		releases = append(releases, r)
+		if content == "3" {
+			break
+		}
+		hourAgo := time.Now().Add(-time.Hour)
+		must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			return errors.Join(err, os.Chtimes(path, hourAgo, hourAgo))
+		}))
+	}
+	keep, err := s.Prune("production", 1, time.Minute)
+	must(t, err)
+	must(t, s.Collect(t.Context(), keep, time.Minute))
+	for i, r := range releases {
+		_, err := s.Release(t.Context(), r.ID)
+		if gone, want := err != nil, i == 0; gone != want {
+			t.Errorf("release %d: error %v, want gone %v", i+1, err, want)
+		}
+	}
+}
+
 func TestDiff(t *testing.T) {
 	index := func(contents map[string]string) *release.Index {
 		r, _, err := release.New(t.Context(), tree(contents))
@@ -496,7 +549,8 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		"index.html": "x",
 		"_redirects": "\ufeff# comment\n\n/ok /fine\n/a\nnopath /x\n/b ftp://x 301\n/c /d 999\n/e /f abc\n/g //evil 301\n/h/*/x /y\n" +
 			"/i https://proxy.example/ 200\n/j /k 302 Country=de\n/l /:nope\n/m https://:host.example/x\n/:a/:a /x\n/%zz /x\nhttps://x.example/* /x\n/n/* /n/:splat 301",
-		"_headers": "  X-Early: 1\n/ok\n  X-A: 1\n  broken\n  Content-Length: 3\n  Bad Name: x\nnopath\n  X-B: lost\n/late\n  ! X-A\n",
+		"_headers": "  X-Early: 1\n/ok\n  X-A: 1\n  broken\n  Content-Length: 3\n  Bad Name: x\nnopath\n  X-B: lost\n/late\n  ! X-A\n" +
+			"/private/*\n  Basic-Auth: user:password\nhttps://x.example/*\n  X-C: lost\nblog/:id\n  X-D: lost\n",
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -506,7 +560,10 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		line, _, _ := strings.Cut(m.Error(), ": ")
 		got = append(got, line)
 	}
-	want := []string{"_headers:1", "_headers:4", "_headers:5", "_headers:6", "_headers:7", "_headers:8"}
+	want := []string{
+		"_headers:1", "_headers:4", "_headers:5", "_headers:6", "_headers:7", "_headers:8",
+		"_headers:12", "_headers:13", "_headers:14", "_headers:15", "_headers:16",
+	}
 	for line := 4; line <= 17; line++ {
 		want = append(want, fmt.Sprintf("_redirects:%d", line))
 	}
@@ -514,6 +571,26 @@ func TestMistakesNameTheirLine(t *testing.T) {
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mistakes (-want +got):\n%s", diff)
+	}
+}
+
+// The forms that files in the wild have, beside the documented one.
+func TestRuleFilesAreReadAsTheHostingServicesDo(t *testing.T) {
+	redirects, mistakes := release.ParseRedirects([]byte("/a  /b  301!  # moved in 2020\n/c /d#part # see there\n"))
+	wantRedirects := []release.Redirect{
+		{From: "/a", To: "/b", Status: 301, Force: true},
+		{From: "/c", To: "/d#part", Status: 301},
+	}
+	if diff := cmp.Diff(wantRedirects, redirects); diff != "" || len(mistakes) > 0 {
+		t.Errorf("redirects, mistakes %v:\n%s", mistakes, diff)
+	}
+	headers, mistakes := release.ParseHeaders([]byte("/a\nX-One: 1\n! X-Two\n  /b/*\n\tLink: <https://x.example/>\n"))
+	wantHeaders := []release.HeaderRule{
+		{Pattern: "/a", Set: []release.Header{{Name: "X-One", Value: "1"}}, Unset: []string{"X-Two"}},
+		{Pattern: "/b/*", Set: []release.Header{{Name: "Link", Value: "<https://x.example/>"}}},
+	}
+	if diff := cmp.Diff(wantHeaders, headers); diff != "" || len(mistakes) > 0 {
+		t.Errorf("headers, mistakes %v:\n%s", mistakes, diff)
 	}
 }
 

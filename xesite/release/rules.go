@@ -69,7 +69,7 @@ type Mistake struct {
 func (m Mistake) Error() string { return fmt.Sprintf("%s:%d: %s", m.File, m.Line, m.Reason) }
 
 // eachLine calls f with every line of a rule file that holds something.
-// Comments are whole lines only: a "#" inside a rule is a URL's fragment.
+// Lines that begin with "#" are comments.
 func eachLine(file string, content []byte, f func(line string) error) (mistakes []Mistake) {
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
 	lines := bufio.NewScanner(bytes.NewReader(content))
@@ -114,10 +114,14 @@ func ParseRedirects(content []byte) ([]Redirect, []Mistake) {
 	return rules, mistakes
 }
 
-// parseRedirect reads the fields "from [name=value …] to [status[!]]".
+// parseRedirect reads the fields "from [name=value …] to [status[!]]", and a
+// comment behind them.
 func parseRedirect(fields []string) (Redirect, error) {
 	r := Redirect{From: fields[0], Status: http.StatusMovedPermanently}
 	rest := fields[1:]
+	if i := slices.IndexFunc(rest, func(f string) bool { return f[0] == '#' }); i >= 0 {
+		rest = rest[:i]
+	}
 	for len(rest) > 0 && isParam(rest[0]) {
 		name, value, _ := strings.Cut(rest[0], "=")
 		r.Query = append(r.Query, Param{name, value})
@@ -268,23 +272,37 @@ func ParseHeaders(content []byte) ([]HeaderRule, []Mistake) {
 	var rules []HeaderRule
 	broken := true // there is no block to add to
 	mistakes := eachLine(headersFile, content, func(line string) error {
-		if line[0] != ' ' && line[0] != '\t' {
-			err := checkPattern(line)
+		text := strings.TrimSpace(line)
+		if isPathLine(line, text) {
+			err := checkPattern(text)
 			if err == nil && len(rules) == maxRules {
 				err = fmt.Errorf("more than %d blocks", maxRules)
 			}
 			if broken = err != nil; !broken {
-				rules = append(rules, HeaderRule{Pattern: line})
+				rules = append(rules, HeaderRule{Pattern: text})
 			}
 			return err
 		}
 		if broken {
-			return fmt.Errorf("%q belongs to no path", strings.TrimSpace(line))
+			return fmt.Errorf("%q belongs to no path", text)
 		}
-		return rules[len(rules)-1].add(strings.TrimSpace(line))
+		return rules[len(rules)-1].add(text)
 	})
 	rules = slices.DeleteFunc(rules, func(r HeaderRule) bool { return len(r.Set)+len(r.Unset) == 0 })
 	return rules, mistakes
+}
+
+// isPathLine reports whether a line of a _headers file begins a block. As at
+// the hosting services a slash does so, indented or not. What stands at the
+// margin and cannot be a field was meant to: the lines below it must not get
+// into the block above.
+func isPathLine(line, text string) bool {
+	if text[0] == '/' || strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
+		return true
+	}
+	name, _, hasValue := strings.Cut(strings.TrimPrefix(text, "! "), ":")
+	isField := isToken(name) && (hasValue || text[0] == '!')
+	return text == line && !isField
 }
 
 // reserved are the fields that describe the message itself. A wrong value
@@ -310,6 +328,9 @@ func (r *HeaderRule) add(line string) error {
 		return fmt.Errorf("%q is not a header name", name)
 	}
 	name = textproto.CanonicalMIMEHeaderKey(name)
+	if name == "Basic-Auth" { // at Netlify it sets passwords; here it would publish them
+		return fmt.Errorf("%s is not supported: these paths are open to everybody", name)
+	}
 	if slices.Contains(reserved, name) {
 		return fmt.Errorf("%s is set by the server and cannot be changed", name)
 	}

@@ -194,10 +194,9 @@ func (s *Store) indexPath(id ID) string {
 // blobs, and emptied by [Store.Collect].
 func (s *Store) tempDir() string { return filepath.Join(s.dir, "blobs", "tmp") }
 
-// Collect removes the releases that are not in keep, the publication records
-// that no pointer needs, and the blobs that no release uses. What was written
-// or left less than grace ago stays: a response that started before may still
-// be about to open it.
+// Collect removes the releases that are not in keep, see [Store.Prune], and
+// the blobs that no release uses. What was written less than grace ago stays:
+// it may belong to a release that is about to be published.
 func (s *Store) Collect(ctx context.Context, keep []ID, grace time.Duration) error {
 	ids, err := s.Releases()
 	if err != nil {

@@ -23,8 +23,8 @@
 // x.html is there. Directories are never listed. What has no answer gets the
 // nearest 404.html up the tree with status 404. Rules of the _redirects file
 // apply where no file answers, or first if they are forced; rules of the
-// _headers file to every answer with content. GET and HEAD are answered;
-// everything else is 405.
+// _headers file to every answer with content, by the path that was asked for.
+// GET and HEAD are answered; everything else is 405.
 //
 // # Representations and validators
 //

@@ -198,12 +198,13 @@ var placeholder = regexp.MustCompile(`:[A-Za-z][A-Za-z0-9_]*`)
 // expand puts the values into the destination, escaped for where they stand.
 func (r *rule) expand(values map[string]string) string {
 	base, rest := "", r.To
-	if i := strings.Index(rest, "://"); i >= 0 {
-		host := strings.IndexAny(rest[i+3:], "/?#")
+	if !strings.HasPrefix(rest, "/") { // scheme and host hold no placeholder
+		_, after, _ := strings.Cut(rest, "://")
+		host := strings.IndexAny(after, "/?#")
 		if host < 0 {
 			return rest
 		}
-		base, rest = rest[:i+3+host], rest[i+3+host:]
+		base, rest = rest[:len(rest)-len(after)+host], after[host:]
 	}
 	queryAt := strings.IndexByte(rest, '?')
 	out := replaceIndexed(rest, func(at int, name string) (string, bool) {

@@ -5,6 +5,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -84,7 +85,7 @@ func (h *Handler) inherit(contents []content) {
 	}
 	bodies := map[string]*[]byte{}
 	for _, r := range h.opts.Previous.routes {
-		if r.content == nil || h.opts.AppendHTML != nil {
+		if r.content == nil {
 			continue
 		}
 		for i := range r.content.reps {
@@ -96,7 +97,7 @@ func (h *Handler) inherit(contents []content) {
 	for i := range contents {
 		for j := range contents[i].reps {
 			rep := &contents[i].reps[j]
-			if body := bodies[rep.tag]; body != nil && h.budget.Add(-rep.size) >= 0 {
+			if body := bodies[rep.tag]; body != nil && h.reserve(rep.size) {
 				rep.body.Store(body)
 			}
 		}
@@ -116,7 +117,7 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) (status int) {
 		w.Header()["Allow"] = one("GET, HEAD")
 		return h.message(w, r, http.StatusMethodNotAllowed)
 	}
-	path := r.URL.Path
+	path := cmp.Or(r.URL.Path, "/") // "GET http://host" asks for "/"
 	if h.rules.forced {
 		if rule, to := h.rules.find(path, r.URL.RawQuery, true); rule != nil {
 			return h.serveRule(w, r, rule, to)
@@ -136,12 +137,9 @@ func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) 
 		return h.redirect(w, r, withQuery(rt.location, r.URL.RawQuery), http.StatusPermanentRedirect)
 	}
 	c := rt.content
-	identity := &c.reps[0]
-	if r.Header["Range"] != nil && wantsRange(r, identity.tag, c.modified) {
-		return h.serveRange(w, r, rt)
-	}
-	rep := identity
-	if len(c.reps) > 1 {
+	rep := &c.reps[0] // identity
+	ranged := r.Header["Range"] != nil && wantsRange(r, rep.tag, c.modified)
+	if !ranged && len(c.reps) > 1 {
 		rep = negotiate(r, c.reps)
 	}
 	header := w.Header()
@@ -157,6 +155,9 @@ func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) 
 		return http.StatusNotModified
 	case failed:
 		return h.message(w, r, http.StatusPreconditionFailed)
+	}
+	if ranged {
+		return h.serveRange(w, r, rt)
 	}
 	return h.send(w, r, rt, rep, http.StatusOK)
 }
@@ -235,14 +236,19 @@ func (h *Handler) body(c *content, rep *representation) (*[]byte, release.Body) 
 		h.report(err)
 		return nil, nil
 	}
-	if h.budget.Add(-rep.size) >= 0 {
-		if !rep.body.CompareAndSwap(nil, body) {
-			h.budget.Add(rep.size) // somebody was faster
-		}
-	} else {
-		h.budget.Add(rep.size)
+	if h.reserve(rep.size) && !rep.body.CompareAndSwap(nil, body) {
+		h.budget.Add(rep.size) // somebody was faster
 	}
 	return body, nil
+}
+
+// reserve takes size bytes off the budget if it has them.
+func (h *Handler) reserve(size int64) bool {
+	if h.budget.Add(-size) < 0 {
+		h.budget.Add(size)
+		return false
+	}
+	return true
 }
 
 func (h *Handler) read(c *content, rep *representation, src io.Reader, appended bool) (*[]byte, error) {
@@ -262,8 +268,9 @@ func (h *Handler) report(err error) {
 	}
 }
 
-// serveRange answers from identity. The bookkeeping of ranges is net/http's;
-// it sees the same validators, and comes to the same verdict on conditions.
+// serveRange answers from identity, after the conditions have passed. The
+// bookkeeping of ranges is net/http's; it sees the same validators, and comes
+// to the same verdict.
 func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route) int {
 	rep := &rt.content.reps[0]
 	body, file := h.body(rt.content, rep)
@@ -293,10 +300,8 @@ func rangeStatus(header http.Header) int {
 		return http.StatusPartialContent
 	case header["Content-Length"] != nil:
 		return http.StatusOK
-	case header["Content-Type"] == nil:
-		return http.StatusNotModified
 	}
-	return http.StatusPreconditionFailed
+	return http.StatusRequestedRangeNotSatisfiable // a range that does not parse
 }
 
 // serveRule answers by a rule of the _redirects file.
@@ -312,10 +317,12 @@ func (h *Handler) serveRule(w http.ResponseWriter, r *http.Request, rule *rule, 
 	if rt != nil && rt.content == nil { // "/dir" for "/dir/"
 		rt = h.routes[target+"/"]
 	}
-	switch {
-	case rt == nil || rt.content == nil:
+	if rt == nil || rt.content == nil {
 		return h.serveMissing(w, r, max(rule.Status, http.StatusNotFound))
-	case rule.Status == http.StatusOK:
+	}
+	// The path that was asked for decides which header rules apply.
+	rt = h.route(r.URL.Path, rt.content)
+	if rule.Status == http.StatusOK {
 		return h.serveRoute(w, r, rt)
 	}
 	return h.sendPage(w, r, rt, rule.Status)
@@ -328,8 +335,7 @@ func (h *Handler) serveMissing(w http.ResponseWriter, r *http.Request, status in
 	}
 	for _, page := range h.missing {
 		if strings.HasPrefix(r.URL.Path, page.dir) {
-			fields := h.headers.apply(r.URL.Path, page.content.fields)
-			return h.sendPage(w, r, &route{content: page.content, fields: fields}, status)
+			return h.sendPage(w, r, h.route(r.URL.Path, page.content), status)
 		}
 	}
 	return h.message(w, r, status)

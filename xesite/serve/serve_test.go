@@ -446,6 +446,7 @@ func TestRedirectRules(t *testing.T) {
 /keep           /new?own=1              301
 /all/*          /:splat                 301
 /tmpl/:slug     /:slug.html             301
+/share/:id/:to  /s/:id?u=https://x.example/:to 302
 `,
 	}), serve.Options{})
 	for _, tt := range []struct {
@@ -481,6 +482,7 @@ func TestRedirectRules(t *testing.T) {
 		{"/all//evil.example/x", 301, "/evil.example/x", ""},
 		{`/all/%5Cevil.example`, 301, "/%5Cevil.example", ""},
 		{"/tmpl/x", 301, "/x.html", ""},
+		{"/share/7/a%26b", 302, "/s/7?u=https://x.example/a%26b", ""},
 	} {
 		t.Run(tt.target, func(t *testing.T) {
 			resp := get(t, h, tt.target)
@@ -511,7 +513,12 @@ func TestRedirectsStayOnTheSite(t *testing.T) {
 func TestHeaderRules(t *testing.T) {
 	h := serve.New(files(t, map[string]string{
 		"index.html": page, "a/index.html": page, "a/pic.jpg": page, "404.html": "missing", "app.5e883d35.css": page,
+		"_redirects": "/app/* / 200\n/old/* /a/ 410\n",
 		"_headers": `
+/app/*
+  X-Robots-Tag: noindex
+/old/*
+  X-Robots-Tag: none
 /*
   X-Frame-Options: DENY
   Link: <https://one.example>; rel=preconnect
@@ -536,6 +543,9 @@ func TestHeaderRules(t *testing.T) {
 		{"/a/pic.jpg", "X-Frame-Options", ""},
 		{"/a/pic.jpg", "Content-Type", "image/x-odd"},
 		{"/nothing", "X-Frame-Options", "DENY"},
+		{"/app/deep", "X-Robots-Tag", "noindex"}, // the path asked for counts, not the file's own
+		{"/old/page", "X-Robots-Tag", "none"},
+		{"/old/page", "Link", "<https://one.example>; rel=preconnect"},
 		{"/app.5e883d35.css", "X-None", ""},
 		{"/app.5e883d35.css", "Cache-Control", "public, max-age=31536000, immutable"},
 	} {
@@ -613,6 +623,48 @@ func TestAppendedScriptReachesEveryPageAndNothingElse(t *testing.T) {
 		if got := body(t, resp); got != want || resp.ContentLength != int64(len(want)) {
 			t.Errorf("GET %s: %d bytes, length %d; want %d", target, len(got), resp.ContentLength, len(want))
 		}
+	}
+}
+
+// A browser that has the page without the script must not keep it, nor the
+// other way round, and a handler must not take over the other's bytes.
+func TestAppendedPagesHaveTagsOfTheirOwn(t *testing.T) {
+	rel := files(t, map[string]string{"index.html": page, "a.css": page})
+	plain := serve.New(rel, serve.Options{})
+	tag := get(t, plain, "/").Header.Get("Etag")
+	live := serve.New(rel, serve.Options{AppendHTML: []byte("<script></script>"), Previous: plain})
+	if resp := get(t, live, "/", "If-None-Match: "+tag); resp.StatusCode != 200 || body(t, resp) != page+"<script></script>" {
+		t.Errorf("the page with the script has the tag of the one without: %d", resp.StatusCode)
+	}
+	after := serve.New(rel, serve.Options{Previous: live})
+	if got := body(t, get(t, after, "/")); got != page {
+		t.Errorf("the script stays in memory: %d bytes, want %d", len(got), len(page))
+	}
+	if got, want := get(t, live, "/a.css").Header.Get("Etag"), get(t, plain, "/a.css").Header.Get("Etag"); got != want {
+		t.Errorf("tag of a style sheet %s, want %s", got, want)
+	}
+}
+
+// A file that does not fit is passed over; smaller ones after it are still
+// taken.
+func TestBudgetIsGivenBack(t *testing.T) {
+	store, err := release.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel, _, err := store.Write(t.Context(), fstest.MapFS{
+		"a.bin": {Data: make([]byte, 1000)}, "b.bin": {Data: make([]byte, 10)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := serve.New(rel, serve.Options{})
+	get(t, first, "/a.bin")
+	second := serve.New(rel, serve.Options{Previous: first, MemoryBudget: 500})
+	get(t, second, "/b.bin")
+	removeBlobs(t, store, rel)
+	if resp := get(t, second, "/b.bin"); resp.StatusCode != 200 {
+		t.Errorf("a file of 10 bytes is not kept with a budget of 500: status %d", resp.StatusCode)
 	}
 }
 
@@ -700,4 +752,45 @@ func FuzzRuleFiles(f *testing.F) {
 			t.Errorf("Location %q", location)
 		}
 	})
+}
+
+// A refusal is about the request: a cache that kept it under the file's own
+// policy would refuse everybody for a year.
+func TestRefusalsDoNotCarryTheFilesCacheControl(t *testing.T) {
+	h := serve.New(files(t, map[string]string{"app.5e883d35.css": page}), serve.Options{})
+	for _, tt := range []struct {
+		fields string
+		status int
+	}{
+		{`If-Match: "x"`, 412},
+		{`If-Match: "x"|Range: bytes=0-9`, 412},
+		{"Range: bytes=999999-", 416},
+		{"Range: bytes=x-y", 416},
+	} {
+		r := httptest.NewRequest("GET", "/app.5e883d35.css", nil)
+		for field := range strings.SplitSeq(tt.fields, "|") {
+			name, value, _ := strings.Cut(field, ": ")
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		if returned := h.Serve(w, r); returned != tt.status || w.Code != tt.status {
+			t.Errorf("%s: sent %d and returned %d, want %d", tt.fields, w.Code, returned, tt.status)
+		}
+		for _, name := range []string{"Etag", "Last-Modified"} {
+			if got := w.Header().Get(name); got != "" {
+				t.Errorf("%s: %d with %s %s", tt.fields, tt.status, name, got)
+			}
+		}
+		if got := w.Header().Get("Cache-Control"); strings.Contains(got, "immutable") {
+			t.Errorf("%s: %d with Cache-Control %s", tt.fields, tt.status, got)
+		}
+	}
+}
+
+// What a proxy sends for "http://host", RFC 9110 section 4.2.3.
+func TestAnEmptyPathIsTheRoot(t *testing.T) {
+	h := serve.New(files(t, map[string]string{"index.html": page}), serve.Options{})
+	if resp := get(t, h, "http://host.example"); resp.StatusCode != 200 || body(t, resp) != page {
+		t.Errorf("GET http://host.example: status %d", resp.StatusCode)
+	}
 }

@@ -4,6 +4,7 @@
 package serve
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"path"
@@ -92,13 +93,15 @@ func (h *Handler) compileContents(modified []int64, now time.Time) []content {
 
 func (h *Handler) compileRepresentations(c *content, f release.File) {
 	variants := h.rel.Variants(c.index)
-	extra := int64(0)
 	if c.html && len(h.opts.AppendHTML) > 0 {
-		// The variants lack what is appended.
-		variants, extra = nil, int64(len(h.opts.AppendHTML))
+		// The variants lack what is appended, and so does what a browser may
+		// have of the page from before: the tag is another.
+		variants = nil
+		f.Size += int64(len(h.opts.AppendHTML))
+		f.Hash = sha256.Sum256(append(f.Hash[:], h.opts.AppendHTML...))
 	}
 	c.reps = make([]representation, 1+len(variants))
-	c.reps[0].init(f.Hash, release.Identity, f.Size+extra)
+	c.reps[0].init(f.Hash, release.Identity, f.Size)
 	for i, v := range variants {
 		c.reps[1+i].init(f.Hash, v.Coding, v.Size)
 	}
@@ -172,7 +175,7 @@ func (h *Handler) compileRoutes(contents []content) map[string]*route {
 	return routes
 }
 
-// route returns the route of a path, with the _headers rules applied.
+// route answers a path with c, with the _headers rules applied.
 func (h *Handler) route(path string, c *content) *route {
 	return &route{content: c, fields: h.headers.apply(path, c.fields)}
 }
