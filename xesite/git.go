@@ -325,9 +325,6 @@ func (m *mirror) fetch(ctx context.Context, refspecs ...string) error {
 		args = append(args, "--unshallow")
 	}
 	_, err = m.run(ctx, append(append(append(args, m.uploadPack()...), "origin"), refspecs...)...)
-	if err == nil {
-		m.tidy(ctx)
-	}
 	return err
 }
 
@@ -338,12 +335,6 @@ func (m *mirror) uploadPack() []string {
 		return nil
 	}
 	return []string{"--upload-pack=git -c safe.directory='*' upload-pack"}
-}
-
-// tidy packs the mirror and drops what no ref needs any more, if it has grown.
-// It is no harm if that fails: the next fetch tries again.
-func (m *mirror) tidy(ctx context.Context) {
-	m.run(ctx, "-c", "gc.auto=2000", "-c", "gc.autoPackLimit=30", "-c", "gc.autoDetach=false", "gc", "--auto", "--quiet", "--prune=now")
 }
 
 // update fetches and reads the commit that came.

@@ -820,12 +820,16 @@ func TestMirrorStaysSmall(t *testing.T) {
 		if _, err := g.Fetch(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		if err := g.Maintain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		most = max(most, count())
 	}
 	if left := glob(t, filepath.Join(mirror, "objects/pack/tmp_*")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 	t.Logf("at most %d files, %d in the end", most, count())
+	checkout(t, g) // and what is left is whole
 	if most > 2600 {
 		t.Errorf("%d files of objects", most)
 	}
