@@ -269,3 +269,21 @@ func TestCommandOutsideOfASiteKillsOnlyItsOwn(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// The original left it to the kernel to end a build at SIGTERM.
+func TestEndOfTheSiteEndsTheGenerator(t *testing.T) {
+	need.Program(t, "setsid", "apt install util-linux")
+	repo := newRepo(t)
+	r := newRig(t, repo.Bare, func(cfg *xesite.Config) {
+		cfg.Builder = xesite.Command{Line: "setsid sleep 1000 & trap '' TERM; sleep 1000 & sleep 1000; sleep 1000", Grace: 100 * time.Millisecond}
+	}).run()
+	eventually(t, "the generator runs", func() bool { return len(generators(t, r.cfg.DataDir)) >= 3 })
+	r.stop()
+	if left := generators(t, r.cfg.DataDir); len(left) > 0 {
+		t.Errorf("still running: %q", left)
+	}
+	builds, err := r.Builds(1)
+	if err != nil || builds[0].Result != xesite.ResultSuperseded {
+		t.Errorf("%+v, %v", builds, err)
+	}
+}

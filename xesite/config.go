@@ -44,8 +44,8 @@ type Config struct {
 	BuildTimeout time.Duration
 
 	// BuildKey stands for everything about the builder that decides the
-	// result, such as its command line. When it changes, the next trigger
-	// builds even though the commit is known.
+	// result, such as its version; of a [Command], Line and Env count anyway.
+	// When it changes, the next trigger builds even though the commit is known.
 	BuildKey string
 
 	// CachePaths are directories of the checkout that are kept from one build

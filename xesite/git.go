@@ -66,6 +66,12 @@ type Git struct {
 	Timeout time.Duration
 }
 
+// Format prints the source without its secrets, whatever the verb. Package fmt
+// would show the token where it reports a verb that does not fit the type.
+func (g Git) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "git %s %s", redactURL(g.Remote), g.Branch)
+}
+
 // ref is where the mirror keeps the branch.
 const ref = "refs/xesite/tip"
 

@@ -5,6 +5,8 @@ package xesite_test
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -321,6 +323,24 @@ func TestTokenIsNowhereToBeSeen(t *testing.T) {
 			t.Errorf("%s has the token", path)
 		}
 	})
+}
+
+// Package fmt does not call the methods of values in unexported fields.
+func TestTokenIsNotPrintedWithWhatHoldsIt(t *testing.T) {
+	g := newGit(t, "https://git.example/me/site")
+	g.Token = token
+	r := newRig(t, "unused", func(cfg *xesite.Config) { cfg.Source = g })
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t"} {
+		for _, value := range []any{g, *g, r.cfg, &r.cfg, r.Site, xesite.Admin{Token: token}} {
+			out := fmt.Sprintf(format, value)
+			if strings.Contains(out, token) || strings.Contains(out, hex.EncodeToString([]byte(token))) {
+				t.Errorf("%s of %T has the token: %s", format, value, out)
+			}
+		}
+	}
+	if out, err := json.Marshal(g); err != nil || strings.Contains(string(out), token) {
+		t.Errorf("%s, %v", out, err)
+	}
 }
 
 func glob(t *testing.T, pattern string) []string {

@@ -281,9 +281,17 @@ func TestWhatWasBuiltIsKnownAfterARestart(t *testing.T) {
 	key = "two" // another command line
 	builds(open(), 2)
 	builds(open(), 2)
+	open2 := func(line string) *rig {
+		return fakeRig(t, dir, source, func(cfg *xesite.Config) {
+			cfg.BuildKey, cfg.Builder = key, xesite.Command{Line: "mkdir _site; cp index.html _site; " + line}
+		})
+	}
+	builds(open2("true"), 3)
+	builds(open2("true"), 3)
+	builds(open2("echo x > _site/x"), 4)
 	// A keyring that cannot be read costs a build and nothing else.
 	writeFile(t, filepath.Join(dir, "builds", "keys.json"), "garbage")
-	builds(open(), 3)
+	builds(open2("true"), 5)
 }
 
 func TestFailedCommitIsTriedAgainByAllButPolls(t *testing.T) {

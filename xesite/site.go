@@ -132,6 +132,10 @@ func New(ctx context.Context, cfg Config) (*Site, error) {
 	return s, nil
 }
 
+// Format prints which site it is. What its configuration holds is not for
+// logs, see [Git.Format].
+func (s *Site) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "site in %s", s.cfg.DataDir) }
+
 func (s *Site) path(elem ...string) string {
 	return filepath.Join(append([]string{s.cfg.DataDir}, elem...)...)
 }
@@ -448,6 +452,9 @@ func (k *keyring) forget() {
 // buildKey stands for all that decides what a build makes.
 func (s *Site) buildKey(rev Revision, data []datum) string {
 	sum := sha256.New()
+	if c, ok := s.cfg.Builder.(Command); ok {
+		fmt.Fprintf(sum, "%q %q ", c.Line, c.Env)
+	}
 	fmt.Fprintf(sum, "%q %q %q %q %q %q", rev.ID, hashData(data), s.cfg.BuildKey, s.cfg.BuildDir, s.cfg.OutputDir, s.cfg.SiteURL)
 	return hex.EncodeToString(sum.Sum(nil))
 }
