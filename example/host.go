@@ -179,14 +179,24 @@ func version() string {
 
 // listen opens both listeners before anything is promised.
 func (h *host) listen() (err error) {
-	if h.public, err = net.Listen("tcp", h.bind); err != nil {
-		return fmt.Errorf("-bind %q: %w", h.bind, err)
+	if h.public, err = listen("bind", h.bind); err != nil {
+		return err
 	}
-	if h.admin, err = net.Listen("tcp", h.adminBind); err != nil {
+	if h.admin, err = listen("internal-api-bind", h.adminBind); err != nil {
 		h.public.Close()
-		return fmt.Errorf("-internal-api-bind %q: %w", h.adminBind, err)
 	}
-	return nil
+	return err
+}
+
+func listen(flag, addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = errors.New("something listens there already: stop it, or choose another address")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("-%s %q: %w", flag, addr, err)
+	}
+	return ln, nil
 }
 
 // hooks are the webhooks that have a secret.
