@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -79,7 +80,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.redirectDomain, "redirect-domain", "", "canonical `host`; visitors of others are sent there")
 	fs.StringVar(&c.onionDomain, "onion-domain", "", "onion `host` of the site, which is never redirected")
 	fs.StringVar(&c.notifyCommand, "notify-command", "", "`command` to run when a build fails or recovers, with its record on stdin")
-	fs.TextVar(&c.logLevel, "log-level", slog.LevelInfo, "least `level` to log: debug, info, warn, error")
+	fs.Var(value[slog.Level]{&c.logLevel, parseLevel, "debug, info, warn or error"}, "log-level", "least `level` to log: debug, info, warn, error")
 	return fs
 }
 
@@ -116,6 +117,11 @@ func intVar(fs *flag.FlagSet, dst *int, name string, value0 int, usage string) {
 	fs.Var(value[int]{dst, strconv.Atoi, "a whole number"}, name, usage)
 }
 
+func parseLevel(s string) (level slog.Level, err error) {
+	err = level.UnmarshalText([]byte(s))
+	return level, err
+}
+
 // usage prints what there is to set.
 func usage(fs *flag.FlagSet, w io.Writer) {
 	fmt.Fprint(w, "Usage: example [flags]\n\nHosts a web site from a git repository; without -git-repo, a demo.\n"+
@@ -128,7 +134,9 @@ func usage(fs *flag.FlagSet, w io.Writer) {
 // to rotate it, several: a line each.
 func secretVar(fs *flag.FlagSet, name, usage string, set func([]xesite.Secret)) {
 	fs.Func(name, "`secret`: "+usage, func(s string) error {
-		set([]xesite.Secret{xesite.Secret(s)})
+		if s = strings.TrimSpace(s); s != "" { // "$SECRET" of a variable that is not set
+			set([]xesite.Secret{xesite.Secret(s)})
+		}
 		return nil
 	})
 	fs.Func(name+"-file", "`file` with the "+usage, func(path string) error {
@@ -221,17 +229,43 @@ func (c *config) check() error {
 	if c.devel && c.repo != "" {
 		return errors.New("-devel builds the current directory: leave out -git-repo")
 	}
-	if u, err := url.Parse(c.siteURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if u, err := url.Parse(c.siteURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
 		return fmt.Errorf("-site-url %q: want an http or https URL such as https://example.com/", c.siteURL)
 	}
-	for _, d := range []struct{ flag, value string }{{"redirect-domain", c.redirectDomain}, {"onion-domain", c.onionDomain}} {
-		if strings.ContainsAny(d.value, "/ \t") {
-			return fmt.Errorf("-%s %q: want a host name without scheme and path", d.flag, d.value)
+	return cmp.Or(c.checkPaths(), c.checkNames())
+}
+
+// checkPaths checks what lies in the repository, and the repository itself.
+func (c *config) checkPaths() error {
+	for _, d := range []struct {
+		flag  string
+		paths []string
+	}{{"build-dir", []string{c.buildDir}}, {"output-dir", []string{c.outputDir}}, {"cache-paths", c.cachePaths}} {
+		for _, path := range d.paths {
+			if !filepath.IsLocal(path) {
+				return fmt.Errorf("-%s %q: want a path inside the repository, without .. and not absolute", d.flag, path)
+			}
 		}
 	}
 	if strings.HasPrefix(c.repo, ".") || strings.HasPrefix(c.repo, "~") {
 		abs, _ := filepath.Abs(c.repo)
 		return fmt.Errorf("-git-repo %q: want a URL or an absolute path, such as %s", c.repo, abs)
+	}
+	return nil
+}
+
+// checkNames checks the names of hosts and variables.
+func (c *config) checkNames() error {
+	for _, d := range []struct{ flag, value string }{{"redirect-domain", c.redirectDomain}, {"onion-domain", c.onionDomain}} {
+		if strings.ContainsAny(d.value, "/ \t") {
+			return fmt.Errorf("-%s %q: want a host name without scheme and path", d.flag, d.value)
+		}
+	}
+	for _, pair := range c.buildEnv {
+		if name, _, ok := strings.Cut(pair, "="); ok {
+			return fmt.Errorf("-build-env %q: want the name alone, and the value in the environment", name)
+		}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,7 +20,8 @@ import (
 var demoFiles embed.FS
 
 // makeDemo makes the demo site's repository in dir, unless it is there. It
-// becomes visible at once and whole, so a kill half way leaves none.
+// becomes visible at once and whole, so a kill half way leaves none, and of
+// two programs that make it one wins.
 func makeDemo(ctx context.Context, dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
@@ -27,10 +29,11 @@ func makeDemo(ctx context.Context, dir string) error {
 	if _, err := exec.LookPath("git"); err != nil {
 		return errors.New("the git program is not installed: install git")
 	}
-	tmp := dir + ".new"
-	if err := os.RemoveAll(tmp); err != nil {
+	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".demo-")
+	if err != nil {
 		return err
 	}
+	defer os.RemoveAll(tmp)
 	files, err := fs.Sub(demoFiles, "demo")
 	if err != nil {
 		return err
@@ -41,7 +44,10 @@ func makeDemo(ctx context.Context, dir string) error {
 	if err := makeWritable(tmp); err != nil {
 		return err
 	}
-	author := []string{"-c", "user.name=Demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false"}
+	author := []string{
+		"-c", "user.name=Demo", "-c", "user.email=demo@localhost", "-c", "commit.gpgsign=false",
+		"-c", "core.hooksPath=/dev/null",
+	}
 	for _, args := range [][]string{
 		{"init", "--quiet", "--initial-branch=main"},
 		{"add", "--all"},
@@ -54,7 +60,11 @@ func makeDemo(ctx context.Context, dir string) error {
 	if err := introduce(ctx, tmp); err != nil {
 		return err
 	}
-	return os.Rename(tmp, dir)
+	err = os.Rename(tmp, dir)
+	if _, there := os.Stat(filepath.Join(dir, ".git")); err != nil && there == nil {
+		return nil // another program was faster
+	}
+	return err
 }
 
 // makeWritable undoes the read-only mode that embedded files have.
@@ -83,6 +93,10 @@ func introduce(ctx context.Context, dir string) error {
 func demoGit(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = dir
+	// Started by a hook of git, GIT_DIR means another repository.
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "GIT_") && !strings.HasPrefix(v, "GIT_CONFIG_")
+	})
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {

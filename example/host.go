@@ -57,6 +57,10 @@ type host struct {
 }
 
 func (h *host) run(ctx context.Context) error {
+	// Before anything else: a program that does not listen for it dies of it.
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	cfg, err := h.siteConfig(ctx)
 	if err != nil {
 		return err
@@ -74,7 +78,7 @@ func (h *host) run(ctx context.Context) error {
 		return err
 	}
 	h.banner(cfg)
-	return h.serve(ctx, hooks)
+	return h.serve(ctx, hooks, hup)
 }
 
 // siteConfig puts the flags into the form that package xesite wants.
@@ -179,14 +183,24 @@ func version() string {
 
 // listen opens both listeners before anything is promised.
 func (h *host) listen() (err error) {
-	if h.public, err = net.Listen("tcp", h.bind); err != nil {
-		return fmt.Errorf("-bind %q: %w", h.bind, err)
+	if h.public, err = listen("bind", h.bind); err != nil {
+		return err
 	}
-	if h.admin, err = net.Listen("tcp", h.adminBind); err != nil {
+	if h.admin, err = listen("internal-api-bind", h.adminBind); err != nil {
 		h.public.Close()
-		return fmt.Errorf("-internal-api-bind %q: %w", h.adminBind, err)
 	}
-	return nil
+	return err
+}
+
+func listen(flag, addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		err = errors.New("something listens there already: stop it, or choose another address")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("-%s %q: %w", flag, addr, err)
+	}
+	return ln, nil
 }
 
 // hooks are the webhooks that have a secret.
@@ -238,7 +252,7 @@ func listenURL(ln net.Listener) string {
 }
 
 // serve runs everything until ctx ends or a part fails.
-func (h *host) serve(ctx context.Context, hooks map[string]http.Handler) error {
+func (h *host) serve(ctx context.Context, hooks map[string]http.Handler, hup <-chan os.Signal) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	var all sync.WaitGroup
@@ -255,7 +269,7 @@ func (h *host) serve(ctx context.Context, hooks map[string]http.Handler) error {
 	start(func() error { return h.site.Run(ctx) })
 	start(func() error { return server.Serve(ctx, h.public, h.publicHandler(hooks)) })
 	start(func() error { return server.Serve(ctx, h.admin, h.adminHandler()) })
-	start(func() error { h.rebuildOnSignal(ctx); return nil })
+	start(func() error { h.rebuildOnSignal(ctx, hup); return nil })
 	all.Wait()
 	h.log.Info("stopped")
 	return failed
@@ -290,10 +304,7 @@ func (h *host) adminHandler() http.Handler {
 }
 
 // rebuildOnSignal builds again at each SIGHUP.
-func (h *host) rebuildOnSignal(ctx context.Context) {
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
+func (h *host) rebuildOnSignal(ctx context.Context, hup <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -350,6 +351,7 @@ func TestAdminToken(t *testing.T) {
 		{"api/status", bearer("wrong"), 401},
 		{"api/status", bearer(""), 401},
 		{"api/status", bearer("sesame"), 200},
+		{"api/status", func(r *http.Request) { r.Header.Set("Authorization", "bearer sesame") }, 200},
 		{"api/status", basic, 200},
 		{"", nil, 401},
 		{"livez", nil, 200},
@@ -412,6 +414,11 @@ func TestSecretsStayInside(t *testing.T) {
 
 func TestWrongFlagsAreNamedWithTheRemedy(t *testing.T) {
 	gittest.Require(t)
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
 	for _, tt := range []struct {
 		args []string
 		env  map[string]string
@@ -426,8 +433,13 @@ func TestWrongFlagsAreNamedWithTheRemedy(t *testing.T) {
 		{[]string{"-git-repo", "./here"}, nil, []string{"-git-repo", "absolute"}},
 		{[]string{"-git-repo", "ext::sh -c id"}, nil, []string{"-git-repo"}},
 		{[]string{"-git-repo", "https://u:hunter2@h/x"}, nil, []string{"-git-repo", "token"}},
-		{[]string{"-output-dir", "../x"}, nil, []string{"OutputDir", "inside the checkout"}},
-		{[]string{"-log-level", "loud"}, nil, []string{"-log-level"}},
+		{[]string{"-output-dir", "../x"}, nil, []string{"-output-dir", "inside the repository"}},
+		{[]string{"-build-dir", "/x"}, nil, []string{"-build-dir", "inside the repository"}},
+		{[]string{"-cache-paths", "a,/x"}, nil, []string{"-cache-paths", `"/x"`}},
+		{[]string{"-build-env", "A=hunter2"}, nil, []string{"-build-env", "name alone"}},
+		{[]string{"-site-url", "https://u:p@x.example/"}, nil, []string{"-site-url", "https://example.com/"}},
+		{[]string{"-log-level", "loud"}, nil, []string{"-log-level", "debug, info, warn or error"}},
+		{[]string{"-bind", taken.Addr().String()}, nil, []string{"-bind", "choose another"}},
 		{[]string{"-redirect-domain", "https://x/"}, nil, []string{"-redirect-domain", "host name"}},
 		{[]string{"-github-secret-file", "/no/such/file"}, nil, []string{"-github-secret-file", "/no/such/file"}},
 		{[]string{"-bind", "nowhere"}, nil, []string{"-bind", "nowhere"}},
@@ -463,6 +475,50 @@ func TestFlagsWinOverTheEnvironmentAndEmptyIsUnset(t *testing.T) {
 	}
 	if secrets := c.hookSecrets["github"]; len(secrets) != 1 || secrets[0].Reveal() != "flag" {
 		t.Errorf("%d secrets; want the flag's alone", len(secrets))
+	}
+}
+
+// A script passes on "$SECRET" whether it is set or not, and the secrets of
+// orchestrators come with a line's end.
+func TestSecretsMayBeEmptyOrHaveALinesEnd(t *testing.T) {
+	c, err := parse([]string{"-github-secret", "", "-gitlab-secret", "s3\n", "-admin-token", " "}, func(string) string { return "" }, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.hookSecrets["github"]) != 0 || c.adminToken != "" {
+		t.Errorf("an empty secret counts")
+	}
+	if s := c.hookSecrets["gitlab"]; len(s) != 1 || s[0].Reveal() != "s3" {
+		t.Errorf("%d secrets of gitlab", len(s))
+	}
+}
+
+func TestDemoIsMadeOnceAndNowhereElse(t *testing.T) {
+	gittest.Require(t)
+	other := gittest.New(t) // where a hook of git has started the program
+	other.Write("kept", "kept")
+	before := other.Commit("kept")
+	t.Setenv("GIT_DIR", filepath.Join(other.Dir, ".git"))
+	t.Setenv("GIT_INDEX_FILE", filepath.Join(other.Dir, ".git", "index"))
+	data := t.TempDir()
+	demo := filepath.Join(data, "demo")
+	var programs sync.WaitGroup
+	for range 4 {
+		programs.Go(func() {
+			if err := makeDemo(t.Context(), demo); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	programs.Wait()
+	if log, err := demoGit(t.Context(), demo, "log", "--format=%s"); err != nil || log != "A demo site" {
+		t.Errorf("log of the demo: %q, %v", log, err)
+	}
+	if head, err := demoGit(t.Context(), other.Dir, "rev-parse", "HEAD"); err != nil || head != before {
+		t.Errorf("the other repository is at %s, %v; was at %s", head, err, before)
+	}
+	if left, err := os.ReadDir(data); err != nil || len(left) != 1 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 

@@ -103,7 +103,9 @@ func adminHeaders(next http.Handler) http.Handler {
 		h.Set("Cache-Control", "no-store")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
-		h.Set("Referrer-Policy", "no-referrer")
+		// Not no-referrer: forms would be sent with "Origin: null", and protect
+		// refuses that where there is no TLS and so no Sec-Fetch-Site.
+		h.Set("Referrer-Policy", "same-origin")
 		next.ServeHTTP(w, r)
 	})
 }
@@ -132,7 +134,8 @@ func (a Admin) protect(next http.Handler) http.Handler {
 // authorized compares hashes, so that neither content nor length of the token
 // shows in the time it takes.
 func (a Admin) authorized(r *http.Request) bool {
-	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	ok := strings.EqualFold(scheme, "Bearer")
 	if !ok {
 		_, given, ok = r.BasicAuth()
 	}
@@ -229,7 +232,6 @@ func (s *Site) adminRebuild(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, http.StatusAccepted, map[string]string{"trigger": ticket.ID})
 		return
 	}
-	http.NewResponseController(w).SetReadDeadline(time.Time{}) // it may take long
 	build, err := ticket.Wait(r.Context())
 	if err != nil {
 		writeError(w, http.StatusServiceUnavailable, err.Error())

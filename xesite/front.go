@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -193,6 +194,8 @@ const unavailablePage = `<!doctype html><html lang="en"><meta name="viewport" co
 func unavailable(w http.ResponseWriter, r *http.Request) int {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Content-Length", strconv.Itoa(len(unavailablePage)))
 	w.Header().Set("Retry-After", "5")
 	w.WriteHeader(http.StatusServiceUnavailable)
 	if r.Method != http.MethodHead {
@@ -233,7 +236,9 @@ func (c CanonicalHost) Middleware(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Location", scheme+"://"+c.Host+r.URL.RequestURI())
+		target := *r.URL
+		target.Opaque = "" // of "GET x:.evil.example", which would lengthen the host
+		w.Header().Set("Location", scheme+"://"+c.Host+"/"+strings.TrimPrefix(target.RequestURI(), "/"))
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		w.WriteHeader(http.StatusPermanentRedirect)
 	})

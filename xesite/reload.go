@@ -65,7 +65,6 @@ func (s *Site) serveReload(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := http.NewResponseController(w)
-	stream.SetReadDeadline(time.Time{}) // the server's is for requests that end
 	for {
 		changed := s.reload.changed()
 		if cur, err := s.Current(); err == nil {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -23,6 +24,8 @@ type Server struct {
 
 	// Logger gets what net/http has to say. If nil, nobody does.
 	Logger *slog.Logger
+
+	readTimeout time.Duration // if zero, the one below
 }
 
 // The limits. There is none on the time of a whole answer: a large download
@@ -44,10 +47,10 @@ func (s Server) Serve(ctx context.Context, ln net.Listener, h http.Handler) erro
 	srv := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
+		ReadTimeout:       cmp.Or(s.readTimeout, readTimeout),
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logOr(s.Logger).Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(serverLog{logOr(s.Logger).Handler()}, slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
 	failed := make(chan error, 1)
@@ -70,4 +73,25 @@ func (s Server) Serve(ctx context.Context, ln net.Listener, h http.Handler) erro
 		srv.Close()
 	}
 	return nil
+}
+
+// serverLog gets what net/http has to say at debug level: what strange things
+// clients send. That a handler panicked is for everybody to see.
+type serverLog struct{ slog.Handler }
+
+// Enabled implements [slog.Handler]: the message decides.
+func (serverLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements [slog.Handler].
+func (l serverLog) Handle(ctx context.Context, r slog.Record) error {
+	level := r.Level
+	if strings.Contains(r.Message, "panic") {
+		level = slog.LevelError
+	}
+	if !l.Handler.Enabled(ctx, level) {
+		return nil
+	}
+	record := slog.NewRecord(r.Time, level, "http server", 0)
+	record.AddAttrs(slog.String("detail", r.Message))
+	return l.Handler.Handle(ctx, record)
 }
