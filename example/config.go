@@ -73,7 +73,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.BoolVar(&c.devel, "devel", false, "build the current directory, again at each change, and reload open pages")
 	c.hookSecrets = map[string][]xesite.Secret{}
 	for _, forge := range forges {
-		secretVar(fs, forge+"-secret", "secret of the "+forge+" webhook", func(secrets []xesite.Secret) {
+		secretVar(fs, forge+"-secret", "what the "+forge+" webhook is signed with", func(secrets []xesite.Secret) {
 			c.hookSecrets[forge] = append(c.hookSecrets[forge], secrets...)
 		})
 	}
@@ -133,13 +133,13 @@ func usage(fs *flag.FlagSet, w io.Writer) {
 // secretVar declares a flag for a secret and another for a file with one or,
 // to rotate it, several: a line each.
 func secretVar(fs *flag.FlagSet, name, usage string, set func([]xesite.Secret)) {
-	fs.Func(name, "`secret`: "+usage, func(s string) error {
+	fs.Func(name, usage+", a `secret`", func(s string) error {
 		if s = strings.TrimSpace(s); s != "" { // "$SECRET" of a variable that is not set
 			set([]xesite.Secret{xesite.Secret(s)})
 		}
 		return nil
 	})
-	fs.Func(name+"-file", "`file` with the "+usage, func(path string) error {
+	fs.Func(name+"-file", "the same from a `file`, a line each", func(path string) error {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return err

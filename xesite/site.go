@@ -6,17 +6,13 @@ package xesite
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -367,141 +363,6 @@ func (s *Site) Trigger(ctx context.Context, t Trigger) (*Ticket, error) {
 	}
 	ticket.finish(Build{}, &NotBuilderError{holder})
 	return ticket, nil
-}
-
-// keyring remembers the keys of recent builds and how they ended, so that a
-// commit is not built, nor published, again without need.
-type keyring struct {
-	path string
-
-	mu      sync.Mutex // guards entries
-	loaded  bool
-	entries []keyEntry
-}
-
-type keyEntry struct {
-	Key    string `json:"key"`
-	Commit string `json:"commit,omitempty"`
-	Result Result `json:"result"`
-}
-
-const maxKeys = 200
-
-// get returns how the build with this key ended, and whether there was one.
-func (k *keyring) get(key string) (Result, bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.load()
-	for _, e := range slices.Backward(k.entries) {
-		if e.Key == key {
-			return e.Result, true
-		}
-	}
-	return "", false
-}
-
-// commit reports whether a commit was built, and whether it was published then,
-// with whatever data.
-func (k *keyring) commit(id string) (built, published bool) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.load()
-	for _, e := range k.entries {
-		if e.Commit == id {
-			built = true
-			published = published || e.Result == ResultPublished || e.Result == ResultUnchanged
-		}
-	}
-	return built, published
-}
-
-func (k *keyring) load() {
-	if k.loaded {
-		return
-	}
-	k.loaded = true
-	if b, err := os.ReadFile(k.path); err == nil {
-		// A ring that cannot be read is a ring without entries: things are
-		// built once more.
-		json.Unmarshal(b, &k.entries)
-	}
-}
-
-func (k *keyring) put(e keyEntry) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.load()
-	k.entries = slices.DeleteFunc(k.entries, func(o keyEntry) bool { return o.Key == e.Key })
-	k.entries = append(k.entries, e)
-	k.entries = k.entries[max(0, len(k.entries)-maxKeys):]
-	b, err := json.Marshal(k.entries)
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(k.path, b, 0o644)
-}
-
-// forget makes the next instance that leads read what this one's predecessor
-// has written.
-func (k *keyring) forget() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.loaded, k.entries = false, nil
-}
-
-// buildKey stands for all that decides what a build makes.
-func (s *Site) buildKey(rev Revision, data []datum) string {
-	sum := sha256.New()
-	if c, ok := s.cfg.Builder.(Command); ok {
-		fmt.Fprintf(sum, "%q %q ", c.Line, c.Env)
-	}
-	fmt.Fprintf(sum, "%q %q %q %q %q %q", rev.ID, hashData(data), s.cfg.BuildKey, s.cfg.BuildDir, s.cfg.OutputDir, s.cfg.SiteURL)
-	return hex.EncodeToString(sum.Sum(nil))
-}
-
-// eventQueue calls functions in order, one at a time, on a goroutine of its
-// own that lives as long as there are some.
-type eventQueue struct {
-	log     *slog.Logger
-	mu      sync.Mutex // guards pending and active
-	pending []func()
-	active  sync.WaitGroup
-	busy    bool
-}
-
-func (q *eventQueue) add(f func()) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.pending = append(q.pending, f)
-	if !q.busy {
-		q.busy = true
-		q.active.Go(q.work)
-	}
-}
-
-func (q *eventQueue) work() {
-	for {
-		q.mu.Lock()
-		if len(q.pending) == 0 {
-			q.busy = false
-			q.mu.Unlock()
-			return
-		}
-		f := q.pending[0]
-		q.pending = q.pending[1:]
-		q.mu.Unlock()
-		q.call(f)
-	}
-}
-
-// call survives a hook that panics: it is not ours.
-func (q *eventQueue) call(f func()) {
-	defer func() {
-		if p := recover(); p != nil {
-			q.log.Error("a hook panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
-	f()
 }
 
 // ServeHTTP answers from the current release, and with 503 while there is

@@ -41,3 +41,11 @@ type Revision struct {
 
 // Short returns the first 12 digits of the commit.
 func (r Revision) Short() string { return r.ID[:min(len(r.ID), 12)] }
+
+// Maintainer is a [Source] that keeps something which has to be tidied.
+type Maintainer interface {
+	Source
+	// Maintain is called between builds, never at the same time as one. It
+	// ends early when ctx does, since a build waits then.
+	Maintain(ctx context.Context) error
+}
