@@ -102,8 +102,8 @@ func TestRealSitesByRealGenerators(t *testing.T) {
 func TestBrokenGeneratorsChangeNothing(t *testing.T) {
 	repo := gittest.New(t)
 	pages := map[string]string{}
-	for _, name := range strings.Fields("one two three four five six seven eight nine ten") {
-		for _, part := range strings.Fields("a b c d e f") {
+	for name := range strings.FieldsSeq("one two three four five six seven eight nine ten") {
+		for part := range strings.FieldsSeq("a b c d e f") {
 			pages["posts/"+name+"-"+part+".md"] = "# " + name + "\n"
 		}
 	}
