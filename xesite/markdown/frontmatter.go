@@ -145,10 +145,15 @@ func yamlError(err error, line int) *syntaxError {
 type yamlReader struct {
 	line    int
 	anchors map[string]ast.Node
+	values  int // read so far
 }
 
-// maxDepth bounds nesting, and with it what an alias that contains itself costs.
-const maxDepth = 20
+// Limits on what is read. Aliases of aliases make a few lines stand for
+// billions of values, and the generator runs inside the host program.
+const (
+	maxDepth  = 20
+	maxValues = 10_000
+)
 
 func (r *yamlReader) lineOf(n ast.Node) int {
 	if tk := n.GetToken(); tk != nil && tk.Position != nil {
@@ -183,8 +188,8 @@ func (r *yamlReader) mapping(n ast.Node, depth int) ([]field, *syntaxError) {
 }
 
 func (r *yamlReader) value(n ast.Node, depth int) (any, *syntaxError) {
-	if depth > maxDepth {
-		return nil, &syntaxError{r.lineOf(n), "values are nested too deeply", "write plain values"}
+	if r.values++; depth > maxDepth || r.values > maxValues {
+		return nil, &syntaxError{r.lineOf(n), "values are nested too deeply, or too many", "write plain values"}
 	}
 	switch n := n.(type) {
 	case nil, *ast.NullNode:

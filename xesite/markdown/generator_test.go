@@ -385,6 +385,16 @@ func TestAliasesAreAppendedToRedirects(t *testing.T) {
 	}
 }
 
+// aliases makes n fields, each ten times as large as the one before it.
+func aliases(n int) string {
+	var b strings.Builder
+	for i := range n {
+		name := string(rune('a' + i))
+		fmt.Fprintf(&b, "%c: &%[1]c [%s*%s]\n", 'b'+i, strings.Repeat("*"+name+", ", 9), name)
+	}
+	return b.String()
+}
+
 func TestMistakesNameFileLineAndRemedy(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -396,6 +406,8 @@ func TestMistakesNameFileLineAndRemedy(t *testing.T) {
 		{"open front matter", map[string]string{"a.md": "---\ntitle: A\n"}, []string{"a.md:1:", "has no end", "add a line ---"}},
 		{"bad YAML", map[string]string{"a.md": "---\ntitle: A\ntags: [a\n---\n"}, []string{"a.md:", "YAML"}},
 		{"colon in title", map[string]string{"a.md": "---\ntitle: A: B\n---\n"}, []string{"a.md:2:", "quote values"}},
+		{"aliases of aliases", map[string]string{"a.md": "---\na: &a [x, x, x]\n" + aliases(12) + "---\n"}, []string{"a.md:", "too many"}},
+		{"alias of itself", map[string]string{"a.md": "---\na: &a [*a, *a, *a]\n---\n"}, []string{"a.md:2:", "too deeply"}},
 		{"field twice", map[string]string{"a.md": "---\ntitle: A\nslug: b\ntitle: C\n---\n"}, []string{"a.md:4:", "title"}},
 		{"bad TOML", map[string]string{"a.md": "+++\ntitle = \"A\"\ntags = nope\n+++\n"}, []string{"a.md:3:", "not in quotes"}},
 		{"bad draft", map[string]string{"a.md": "---\ndraft: perhaps\n---\n"}, []string{"a.md:2:", "perhaps", "true or false"}},

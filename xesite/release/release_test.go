@@ -4,6 +4,7 @@
 package release_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -250,6 +252,127 @@ func TestLinksInsideTheTreeAreFollowedAndOthersRefused(t *testing.T) {
 		}
 		must(t, os.Remove(link))
 	}
+}
+
+// Opening a pipe that nobody writes to waits for ever, and nothing could stop
+// the build.
+func TestPipesAreRefusedAndNeverOpened(t *testing.T) {
+	for name, plant := range map[string]func(dir string) error{
+		"page":      func(dir string) error { return syscall.Mkfifo(filepath.Join(dir, "page.html"), 0o644) },
+		"rule file": func(dir string) error { return syscall.Mkfifo(filepath.Join(dir, "_headers"), 0o644) },
+		"linked rule file": func(dir string) error {
+			return errors.Join(os.Mkdir(filepath.Join(dir, "d"), 0o755), syscall.Mkfifo(filepath.Join(dir, "d", "p"), 0o644),
+				os.Symlink("d/p", filepath.Join(dir, "_redirects")))
+		},
+	} {
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, "index.html"), []byte("x"), 0o644))
+		must(t, plant(dir))
+		s, _ := openStore(t)
+		if _, _, err := s.Write(t.Context(), os.DirFS(dir)); err == nil || !strings.Contains(err.Error(), "remove it") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A disk that is full costs the build, and leaves nothing behind.
+func TestAFailedWriteLeavesTheStoreAsItWas(t *testing.T) {
+	s, dir := openStore(t)
+	good := write(t, s, map[string]string{"index.html": long})
+	publish(t, s, good.ID, time.Time{})
+	_, _, err := s.Write(t.Context(), failingFS{tree(map[string]string{"a": long + "1", "index.html": long + "2", "z": long + "3"}), "z"})
+	if !errors.Is(err, errRead) {
+		t.Errorf("error %v, want that of the file", err)
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, "blobs", "tmp")); len(left) > 0 {
+		t.Errorf("%d temporary files are left", len(left))
+	}
+	if r, _, err := s.Load(t.Context(), "production"); err != nil || r.ID != good.ID {
+		t.Errorf("the release before: %v, %v", r, err)
+	}
+	if ids, err := s.Releases(); err != nil || len(ids) != 1 {
+		t.Errorf("%d releases, %v", len(ids), err)
+	}
+}
+
+var errRead = errors.New("the disk is broken")
+
+// failingFS cannot read one of its files.
+type failingFS struct {
+	fs.FS
+	name string
+}
+
+func (f failingFS) Open(name string) (fs.File, error) {
+	file, err := f.FS.Open(name)
+	if err == nil && name == f.name {
+		file = failingFile{file}
+	}
+	return file, err
+}
+
+type failingFile struct{ fs.File }
+
+func (failingFile) Read([]byte) (int, error) { return 0, errRead }
+
+// An encoder that has worked before must make the same bytes as a new one:
+// the tag of a coding says which recipe made it, and nothing else.
+func TestCodingsDependOnTheContentAlone(t *testing.T) {
+	contents := map[string]string{}
+	for i, size := range []int{300, 4_000, 40_000, 150_000, 301, 4_001} {
+		var b strings.Builder
+		for n := i + 1; b.Len() < size; n = n * 7 % 104_729 {
+			fmt.Fprintf(&b, "word%d ", n)
+		}
+		contents[fmt.Sprintf("%d.txt", i)] = b.String()[:size]
+	}
+	s, _ := openStore(t)
+	together, err := s.Compress(t.Context(), write(t, s, contents))
+	must(t, err)
+	for i, f := range together.Index.Files {
+		alone, _, err := release.New(t.Context(), tree(map[string]string{f.Path: contents[f.Path]}))
+		must(t, err)
+		if got, want := len(together.Variants(i)), len(alone.Variants(0)); got != want || got == 0 {
+			t.Errorf("%d bytes: %d variants, want %d", f.Size, got, want)
+		}
+		for _, v := range alone.Variants(0) {
+			if !bytes.Equal(variant(t, together, i, v.Coding), variant(t, alone, 0, v.Coding)) {
+				t.Errorf("%d bytes: %s differs", f.Size, v.Coding)
+			}
+		}
+	}
+}
+
+func variant(t *testing.T, r *release.Release, i int, c release.Coding) []byte {
+	t.Helper()
+	f, err := r.Open(i, c)
+	must(t, err)
+	defer f.Close()
+	b, err := io.ReadAll(f)
+	must(t, err)
+	return b
+}
+
+func TestNobodyElseMayWriteAndNobodyMayChangeABlob(t *testing.T) {
+	s, dir := openStore(t)
+	publish(t, s, write(t, s, map[string]string{"index.html": long}).ID, time.Time{})
+	must(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		refused := fs.FileMode(0o022)
+		if !d.IsDir() && strings.Contains(path, "blobs") {
+			refused = 0o222
+		}
+		if mode := info.Mode().Perm(); mode&refused != 0 {
+			t.Errorf("%s has mode %v", path, mode)
+		}
+		return nil
+	}))
 }
 
 func must(t *testing.T, err error) {

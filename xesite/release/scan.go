@@ -75,12 +75,15 @@ func list(ctx context.Context, fsys fs.FS) (paths []string, report *Report, err 
 				return fs.SkipDir
 			}
 			return nil
-		case d.IsDir() || path == redirectsFile || path == headersFile:
+		case d.IsDir():
 			return nil
 		}
 		keep, err := isFile(fsys, path, d)
 		if err != nil {
 			return err
+		}
+		if path == redirectsFile || path == headersFile {
+			return nil // compiled by readRules
 		}
 		if !keep {
 			report.Skipped = append(report.Skipped, path)
@@ -106,6 +109,9 @@ func isFile(fsys fs.FS, path string, d fs.DirEntry) (bool, error) {
 	info, err := fs.Stat(fsys, path)
 	if err != nil {
 		return false, fmt.Errorf("release: symbolic link %q leads nowhere or out of the output directory: %w", path, err)
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return false, fmt.Errorf("release: symbolic link %q leads to something that is no file (%s): remove it from the output", path, info.Mode().Type())
 	}
 	return info.Mode().IsRegular(), nil
 }
@@ -163,10 +169,20 @@ func (x *Index) readRules(fsys fs.FS, report *Report) error {
 	return nil
 }
 
+// maxRuleFile is the largest rule file that is read.
+const maxRuleFile = 16 << 20
+
 func readOptional(fsys fs.FS, name string) ([]byte, error) {
-	b, err := fs.ReadFile(fsys, name)
+	info, err := fs.Stat(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if err == nil && info.Size() > maxRuleFile {
+		return nil, fmt.Errorf("release: %s has %d bytes: at most %d are read", name, info.Size(), maxRuleFile)
+	}
+	var b []byte
+	if err == nil {
+		b, err = fs.ReadFile(fsys, name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("release: %w", err)
