@@ -90,6 +90,11 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 	if err := os.MkdirAll(dataDir, 0o700); err != nil {
 		return xesite.Config{}, fmt.Errorf("-data-dir %q: %w", h.dataDir, err)
 	}
+	if h.devel { // it is in somebody's work tree, by default
+		if err := os.WriteFile(filepath.Join(dataDir, ".gitignore"), []byte("*\n"), 0o644); err != nil {
+			return xesite.Config{}, fmt.Errorf("-data-dir %q: %w", h.dataDir, err)
+		}
+	}
 	notify := &notifier{command: h.notifyCommand, env: []string{"PATH=" + h.getenv("PATH"), "HOME=" + h.getenv("HOME")}, log: h.log}
 	cfg := xesite.Config{
 		DataDir:      dataDir,

@@ -320,6 +320,7 @@ func TestAdminAPI(t *testing.T) {
 
 func TestAdminIsOpenOnLoopbackOnlyToLocalNamesAndOwnPages(t *testing.T) {
 	p := start(t, nil)
+	p.shows("", "A site from git") // so it leads
 	for name, tt := range map[string]struct {
 		edit func(*http.Request)
 		want int
@@ -333,6 +334,29 @@ func TestAdminIsOpenOnLoopbackOnlyToLocalNamesAndOwnPages(t *testing.T) {
 		if status, body := p.do("POST", p.admin+"api/rebuild", tt.edit); status != tt.want {
 			t.Errorf("%s: %d, want %d: %s", name, status, tt.want, body)
 		}
+	}
+}
+
+// Without TLS a browser says where a form comes from in Origin alone, and with
+// "null" under the policy no-referrer.
+func TestAdminFormsMaySayWhereTheyComeFrom(t *testing.T) {
+	p := start(t, nil, "-admin-token", "sesame")
+	p.shows("", "A site from git") // so it leads
+	resp, err := http.Get(p.admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if got := resp.Header.Get("Referrer-Policy"); got != "same-origin" {
+		t.Errorf("Referrer-Policy %q", got)
+	}
+	status, body := p.do("POST", p.admin+"api/rebuild?page=1", func(r *http.Request) {
+		r.SetBasicAuth("", "sesame")
+		r.Host = "admin.example:3001"
+		r.Header.Set("Origin", "http://admin.example:3001")
+	})
+	if status != 303 {
+		t.Errorf("a form of the page: %d %s", status, body)
 	}
 }
 
@@ -560,6 +584,9 @@ func TestDevelBuildsTheDirectoryAndReloadsPages(t *testing.T) {
 		t.Error("the event names the same release")
 	}
 	p.shows("deep/er/page/", "New directory")
+	if ignored, err := os.ReadFile(filepath.Join(p.dataDir, ".gitignore")); err != nil || string(ignored) != "*\n" {
+		t.Errorf("git does not ignore the data directory: %q, %v", ignored, err)
+	}
 }
 
 func TestNotifyCommandHearsOfFailureAndRecovery(t *testing.T) {

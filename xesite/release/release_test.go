@@ -648,6 +648,37 @@ func TestCollectLeavesWhatWasCurrentAMomentAgo(t *testing.T) {
 	}
 }
 
+// Two builders may believe that they lead.
+func TestConcurrentWritersDoNotHarmEachOther(t *testing.T) {
+	s, _ := openStore(t)
+	contents := map[string]string{}
+	for i := range 50 { // more than are synced one by one
+		contents[fmt.Sprintf("%d.html", i)] = fmt.Sprint(i%20, long)
+	}
+	var all sync.WaitGroup
+	ids := make([]release.ID, 4)
+	for i := range ids {
+		all.Go(func() {
+			r, _, err := s.Write(t.Context(), tree(contents))
+			if err == nil {
+				r, err = s.Compress(t.Context(), r)
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ids[i] = r.ID
+			if err := s.Verify(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if distinct := slices.Compact(ids); len(distinct) != 1 {
+		t.Errorf("releases %v", distinct)
+	}
+}
+
 func TestDiff(t *testing.T) {
 	index := func(contents map[string]string) *release.Index {
 		r, _, err := release.New(t.Context(), tree(contents))
