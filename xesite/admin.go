@@ -213,7 +213,8 @@ func (s *Site) status(a Admin) Status {
 }
 
 func (s *Site) adminRebuild(w http.ResponseWriter, r *http.Request) {
-	if holder, mine := s.lease.holder(); !mine {
+	// Before it is known who builds, the trigger waits for that here.
+	if holder, mine := s.lease.holder(); !mine && holder != "" {
 		w.Header().Set("Retry-After", "5")
 		writeError(w, http.StatusServiceUnavailable, (&NotBuilderError{holder}).Error())
 		return
