@@ -61,6 +61,11 @@ func (h *host) run(ctx context.Context) error {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
+	if err := h.listen(); err != nil {
+		return err
+	}
+	defer h.public.Close()
+	defer h.admin.Close()
 	cfg, err := h.siteConfig(ctx)
 	if err != nil {
 		return err
@@ -68,11 +73,6 @@ func (h *host) run(ctx context.Context) error {
 	if h.site, err = xesite.New(ctx, cfg); err != nil {
 		return err
 	}
-	if err := h.listen(); err != nil {
-		return err
-	}
-	defer h.public.Close()
-	defer h.admin.Close()
 	hooks, err := h.hooks(cfg)
 	if err != nil {
 		return err
@@ -94,6 +94,10 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 		if err := os.WriteFile(filepath.Join(dataDir, ".gitignore"), []byte("*\n"), 0o644); err != nil {
 			return xesite.Config{}, fmt.Errorf("-data-dir %q: %w", h.dataDir, err)
 		}
+	}
+	if h.repo == "" && !h.devel && !h.siteURLSet {
+		// The demo's links must work wherever it listens.
+		h.siteURL, h.siteURLSet = listenURL(h.public), true
 	}
 	notify := &notifier{command: h.notifyCommand, env: []string{"PATH=" + h.getenv("PATH"), "HOME=" + h.getenv("HOME")}, log: h.log}
 	cfg := xesite.Config{

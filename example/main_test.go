@@ -184,7 +184,7 @@ func TestDemoCommitGoesLive(t *testing.T) {
 		}
 	}
 	p.shows("posts/mine/", "Written by <strong>me</strong>")
-	p.shows("blog.json", "posts/mine/")
+	p.shows("blog.json", p.public+"posts/mine/") // links lead to where it listens
 
 	// A second start finds the repository as it was left, and serves at once.
 	if err := p.stop(); err != nil {

@@ -20,6 +20,7 @@ type notifier struct {
 	env     []string
 	log     *slog.Logger
 	failing bool
+	number  uint64 // of the last build
 }
 
 // notifyTimeout bounds the command: the next notification waits for it.
@@ -29,7 +30,9 @@ const notifyTimeout = 30 * time.Second
 func (n *notifier) built(b xesite.Build) {
 	failed := b.Result == xesite.ResultFailed || b.Result == xesite.ResultRejected
 	ok := b.Result == xesite.ResultPublished || b.Result == xesite.ResultUnchanged
-	tell := failed || ok && n.failing
+	// A poll that meets the same trouble again has the number of the first.
+	tell := failed && b.Number != n.number || ok && n.failing
+	n.number = b.Number
 	if failed || ok { // a cancelled build says nothing
 		n.failing = failed
 	}

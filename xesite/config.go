@@ -108,14 +108,6 @@ func (c Config) withDefaults() (Config, error) {
 	if c.DataDir == "" {
 		return c, errors.New("xesite: Config.DataDir is empty: name a directory")
 	}
-	if c.Source == nil {
-		return c, errors.New("xesite: Config.Source is nil: give a *Git or a *Dir")
-	}
-	if g, ok := c.Source.(*Git); ok {
-		if err := g.Check(); err != nil {
-			return c, err
-		}
-	}
 	dir, err := filepath.Abs(c.DataDir)
 	if err != nil {
 		return c, fmt.Errorf("xesite: Config.DataDir: %w", err)
@@ -123,27 +115,11 @@ func (c Config) withDefaults() (Config, error) {
 	c.DataDir = dir
 	c.BuildDir = cmp.Or(c.BuildDir, ".")
 	c.OutputDir = cmp.Or(c.OutputDir, defaultOutputDir)
-	for name, path := range map[string]string{"BuildDir": c.BuildDir, "OutputDir": c.OutputDir} {
-		if !filepath.IsLocal(path) {
-			return c, fmt.Errorf("xesite: Config.%s: %q is not a path inside the checkout", name, path)
-		}
+	if err := c.checkPaths(); err != nil {
+		return c, err
 	}
-	for _, path := range c.CachePaths {
-		if !isInside(path) {
-			return c, fmt.Errorf("xesite: Config.CachePaths: %q is not a directory inside the checkout", path)
-		}
-	}
-	for i, d := range c.DataFiles {
-		if !isInside(d.Path) || d.Fetch == nil {
-			return c, fmt.Errorf("xesite: Config.DataFiles[%d]: Path %q must be a file inside the checkout, and Fetch set", i, d.Path)
-		}
-		same := func(o DataFile) bool { return filepath.Clean(o.Path) == filepath.Clean(d.Path) }
-		if slices.ContainsFunc(c.DataFiles[:i], same) {
-			return c, fmt.Errorf("xesite: Config.DataFiles[%d]: Path %q is there twice", i, d.Path)
-		}
-	}
-	if d, ok := c.Source.(*Dir); ok {
-		c.Source = c.ignoreOwn(d)
+	if c.Source, err = c.source(); err != nil {
+		return c, err
 	}
 	if c.SiteURL, err = cleanSiteURL(c.SiteURL); err != nil {
 		return c, err
@@ -151,12 +127,54 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Builder == nil {
 		c.Builder = Copy()
 	}
+	if command, ok := c.Builder.(Command); ok && command.Line == "" {
+		return c, errors.New("xesite: Config.Builder: Command.Line is empty: say what to run, or leave the Builder nil to copy files")
+	}
 	c.BuildTimeout = cmp.Or(c.BuildTimeout, defaultBuildTimeout)
 	c.Poll = cmp.Or(c.Poll, defaultPoll)
 	c.Keep = max(cmp.Or(c.Keep, defaultKeep), 1)
 	c.Instance = cmp.Or(c.Instance, instanceName())
 	c.Logger = logOr(c.Logger)
 	return c, nil
+}
+
+// source returns the source with what it needs to know of the rest.
+func (c Config) source() (Source, error) {
+	switch source := c.Source.(type) {
+	case nil:
+		return nil, errors.New("xesite: Config.Source is nil: give a *Git or a *Dir")
+	case *Git:
+		own := *source
+		own.Dir = cmp.Or(own.Dir, filepath.Join(c.DataDir, "git"))
+		return &own, own.Check()
+	case *Dir:
+		return c.ignoreOwn(source), nil
+	}
+	return c.Source, nil
+}
+
+// checkPaths refuses paths that lead out of the checkout.
+func (c Config) checkPaths() error {
+	for _, field := range []struct{ name, path string }{{"BuildDir", c.BuildDir}, {"OutputDir", c.OutputDir}} {
+		if !filepath.IsLocal(field.path) {
+			return fmt.Errorf("xesite: Config.%s: %q is not a path inside the checkout", field.name, field.path)
+		}
+	}
+	for _, path := range c.CachePaths {
+		if !isInside(path) {
+			return fmt.Errorf("xesite: Config.CachePaths: %q is not a directory inside the checkout", path)
+		}
+	}
+	for i, d := range c.DataFiles {
+		if !isInside(d.Path) || d.Fetch == nil {
+			return fmt.Errorf("xesite: Config.DataFiles[%d]: Path %q must be a file inside the checkout, and Fetch set", i, d.Path)
+		}
+		same := func(o DataFile) bool { return filepath.Clean(o.Path) == filepath.Clean(d.Path) }
+		if slices.ContainsFunc(c.DataFiles[:i], same) {
+			return fmt.Errorf("xesite: Config.DataFiles[%d]: Path %q is there twice", i, d.Path)
+		}
+	}
+	return nil
 }
 
 // ignoreOwn returns a source that does not take for a change what a build writes

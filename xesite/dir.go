@@ -106,6 +106,8 @@ func withoutGitIgnored(ctx context.Context, root string, paths []string) []strin
 	cmd := exec.CommandContext(ctx, "git", "-c", "core.fsmonitor=false", "check-ignore", "--stdin", "-z")
 	cmd.Dir = root
 	cmd.Stdin = strings.NewReader(names.String())
+	// Started by a hook of git, GIT_DIR means another repository.
+	cmd.Env = slices.DeleteFunc(cmd.Environ(), func(v string) bool { return strings.HasPrefix(v, "GIT_") })
 	out, _ := cmd.Output() // it fails if nothing is ignored
 	ignored := map[string]bool{}
 	for name := range strings.SplitSeq(string(out), "\x00") {

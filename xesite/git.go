@@ -36,7 +36,8 @@ type Git struct {
 	// Branch to follow. If empty, the remote's default branch.
 	Branch string
 
-	// Dir holds the mirrors. Required; nothing else may be in it.
+	// Dir holds the mirrors; nothing else may be in it. If empty, it is "git"
+	// in the data directory of the [Site]; a Git of its own needs one.
 	Dir string
 
 	// Token is sent to the remote's host over https as the password of a basic

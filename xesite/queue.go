@@ -114,6 +114,11 @@ func (b *batch) byPerson() bool {
 	})
 }
 
+// polled reports whether nobody has asked but the clock.
+func (b *batch) polled() bool {
+	return !slices.ContainsFunc(b.triggers, func(t Trigger) bool { return t.Source != SourcePoll })
+}
+
 func (b *batch) force() bool {
 	return slices.ContainsFunc(b.triggers, func(t Trigger) bool { return t.Force })
 }

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,14 +21,13 @@ import (
 func (s *Site) build(ctx context.Context, b *batch) Build {
 	run := &run{site: s, ctx: ctx, batch: b}
 	run.record = Build{Triggers: b.sources(), Started: time.Now().UTC()}
-	s.setRunning(&run.record)
 	defer s.setRunning(nil)
 	err := run.fetch()
 	if err == nil && run.known() {
 		run.record.Result = ResultKnown
 		return run.record
 	}
-	if err2 := run.begin(); err2 != nil {
+	if err2 := run.begin(err != nil); err2 != nil {
 		err = errors.Join(err, err2)
 	}
 	for _, step := range []struct {
@@ -46,10 +44,16 @@ func (s *Site) build(ctx context.Context, b *batch) Build {
 		if err != nil {
 			break
 		}
-		run.record.Stage = step.stage
+		run.at(step.stage)
 		err = step.do()
 	}
 	return run.end(err)
+}
+
+// at notes where the build is, for its record and for who asks meanwhile.
+func (r *run) at(stage string) {
+	r.record.Stage = stage
+	r.site.setRunning(&r.record)
 }
 
 func (s *Site) setRunning(b *Build) {
@@ -81,12 +85,12 @@ type run struct {
 // fetch finds the newest revision and the data files: what decides whether
 // there is anything to build.
 func (r *run) fetch() (err error) {
-	r.record.Stage = "fetch"
+	r.at("fetch")
 	if r.rev, err = r.site.cfg.Source.Fetch(r.ctx); err != nil {
 		return err
 	}
 	r.record.Commit, r.record.Subject = r.rev.ID, r.rev.Subject
-	r.record.Stage = "data"
+	r.at("data")
 	// The build's number is not known yet, so neither is its log.
 	notes := &buildLog{last: tail{max: maxLogTail}, logger: r.site.log}
 	r.data, err = r.site.data.fetch(r.ctx, notes)
@@ -112,13 +116,26 @@ func (r *run) known() bool {
 	if !ok || result == ResultSuperseded {
 		return false
 	}
-	polled := !slices.ContainsFunc(r.batch.triggers, func(t Trigger) bool { return t.Source != SourcePoll })
-	return result != ResultFailed || polled
+	return result != ResultFailed || r.batch.polled()
 }
 
-// begin gives the build its number, its log and its directory.
-func (r *run) begin() error {
-	number, err := r.site.history.next()
+// number returns the number of the build. A poll that meets the same trouble as
+// the build before, such as a forge that is down, takes over its number: a long
+// night must not push all other records out.
+func (r *run) number(failed bool) (uint64, error) {
+	r.site.mu.Lock()
+	last := r.site.last
+	r.site.mu.Unlock()
+	if failed && r.batch.polled() && last != nil && last.Result == ResultFailed && last.Stage == r.record.Stage {
+		return last.Number, nil
+	}
+	return r.site.history.next()
+}
+
+// begin gives the build its number, its log and its directory. Failed says
+// that it has come to grief already.
+func (r *run) begin(failed bool) error {
+	number, err := r.number(failed)
 	if err != nil {
 		return err
 	}
@@ -175,19 +192,41 @@ func (r *run) generate() error {
 	}
 	defer cancel()
 	start := time.Now()
-	err := safely(func() error { return s.cfg.Builder.Build(ctx, in) })
+	err := safely(ctx, s.cfg.Builder, in)
 	r.record.Generator = time.Since(start).Seconds()
 	return err
 }
 
-// safely turns a panic of a builder into an error.
-func safely(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("generator panicked: %v", p)
-		}
+// abandonAfter is how long after its end a context may be ignored by a builder
+// that runs inside this process. A [Command] is always waited for: it ends by
+// itself, after its own grace time.
+const abandonAfter = 10 * time.Second
+
+// safely runs a builder, and survives one that panics or does not stop.
+func safely(ctx context.Context, b Builder, in BuildInput) error {
+	ended := make(chan error, 1)
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				ended <- fmt.Errorf("generator panicked: %v", p)
+			}
+		}()
+		ended <- b.Build(ctx, in)
 	}()
-	return f()
+	if _, ok := b.(Command); ok {
+		return <-ended
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(abandonAfter):
+		return fmt.Errorf("%w; the generator does not stop and was left behind", context.Cause(ctx))
+	}
 }
 
 // release makes a release of the output. Links out of it are refused.

@@ -377,3 +377,24 @@ func TestRemoteInTroubleIsAnErrorAndNothingElse(t *testing.T) {
 	r.expect(r.trigger(xesite.Trigger{Source: "github"}), xesite.ResultPublished)
 	r.expectPage("/", 200, "second")
 }
+
+// A forge that is down for a day must not push out the records that matter.
+func TestPollsOfAnAbsentRemoteShareARecord(t *testing.T) {
+	repo := newRepo(t)
+	server := repo.HTTPServer("")
+	r := newRig(t, server.URL, nil).run()
+	eventually(t, "the first build is served", r.Ready)
+	server.SetFault(gittest.Unavailable)
+	first := r.expect(r.trigger(xesite.Trigger{Source: xesite.SourcePoll}), xesite.ResultFailed)
+	for range 3 {
+		if b := r.expect(r.trigger(xesite.Trigger{Source: xesite.SourcePoll}), xesite.ResultFailed); b.Number != first.Number {
+			t.Errorf("build %d, want %d again", b.Number, first.Number)
+		}
+	}
+	if b := r.expect(r.trigger(xesite.Trigger{Source: "github"}), xesite.ResultFailed); b.Number == first.Number {
+		t.Error("a hook's build has no number of its own")
+	}
+	if builds, err := r.Builds(100); err != nil || len(builds) != 3 {
+		t.Errorf("%d records, %v; want 3", len(builds), err)
+	}
+}
