@@ -9,7 +9,7 @@
 //
 //	site, err := xesite.New(ctx, xesite.Config{
 //		DataDir: "/var/lib/site",
-//		Source:  &xesite.Git{Remote: "https://git.example/me/site", Dir: "/var/lib/site/git"},
+//		Source:  &xesite.Git{Remote: "https://git.example/me/site"},
 //		Builder: xesite.Command{Line: "hugo --minify"},
 //		OutputDir: "public",
 //		SiteURL:   "https://me.example/",

@@ -28,10 +28,9 @@ import (
 // listeners.
 func Example() {
 	ctx := context.Background()
-	dataDir := "/var/lib/site"
 	site, err := xesite.New(ctx, xesite.Config{
-		DataDir:    dataDir,
-		Source:     &xesite.Git{Remote: "https://git.example/me/site", Branch: "main", Dir: filepath.Join(dataDir, "git")},
+		DataDir:    "/var/lib/site",
+		Source:     &xesite.Git{Remote: "https://git.example/me/site", Branch: "main"},
 		Builder:    xesite.Command{Line: "hugo --minify"},
 		OutputDir:  "public",
 		CachePaths: []string{"resources"},

@@ -243,7 +243,10 @@ func (g *Git) Maintain(ctx context.Context) error {
 		if !isDir(dir) {
 			continue
 		}
-		_, err := g.run(ctx, dir, "", "-c", "gc.auto=1000", "-c", "gc.autoPackLimit=20", "-c", "gc.autoDetach=false",
+		// The remote is not needed; the next fetch writes it into the mirror's
+		// configuration again.
+		m := &mirror{git: g, dir: dir}
+		_, err := m.run(ctx, "-c", "gc.auto=1000", "-c", "gc.autoPackLimit=20", "-c", "gc.autoDetach=false",
 			"gc", "--quiet", "--auto", "--prune=now")
 		if err != nil && ctx.Err() == nil {
 			errs = append(errs, fmt.Errorf("xesite: tidy %s: %w", filepath.Base(dir), err))

@@ -776,7 +776,7 @@ mirror=$(git rev-parse --git-common-dir)
 evil() { printf '#!/bin/sh\ntouch %s/'"$1"'\ncat\n' "` + traces + `" > "$mirror/evil-$1"; chmod 755 "$mirror/evil-$1"; echo "$mirror/evil-$1"; }
 config() {
 	for key in core.fsmonitor core.sshCommand core.askPass core.editor core.pager core.gitProxy credential.helper uploadpack.packObjectsHook \
-		remote.origin.uploadpack filter.evil.clean filter.evil.smudge filter.evil.process filter.lfs.process filter.lfs.smudge diff.evil.command diff.external gpg.program; do
+		remote.origin.uploadpack filter.evil.clean filter.evil.smudge filter.evil.process filter.lfs.process filter.lfs.smudge diff.evil.command diff.external gpg.program gc.recentObjectsHook; do
 		git config --file "$1" $key "$(evil $key)"
 	done
 	git config --file "$1" core.hooksPath "$mirror/evil-hooks"
@@ -814,6 +814,10 @@ echo "$mirror/../evil.git" > "$mirror/commondir"
 		change(repo, page)
 		r.expect(r.trigger(xesite.Trigger{Source: "github"}), xesite.ResultPublished)
 		r.expectPage("/", 200, page)
+	}
+	r.stop()
+	if err := (&xesite.Git{Remote: "unused", Dir: filepath.Join(r.cfg.DataDir, "git")}).Maintain(t.Context()); err != nil {
+		t.Error(err)
 	}
 	if entries, err := os.ReadDir(traces); err != nil || len(entries) > 0 {
 		t.Errorf("ran: %v, %v", entries, err)
