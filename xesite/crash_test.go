@@ -219,9 +219,11 @@ func TestKillAtAnyMomentLosesAtMostTheBuild(t *testing.T) {
 		fresh := i%3 == 2
 		if fresh { // the kill comes while the repository is cloned
 			p.stop()
-			if err := os.RemoveAll(filepath.Join(c.DataDir, "git")); err != nil {
-				t.Fatal(err)
-			}
+			// What git had started was killed with it, and may take a moment to
+			// be gone.
+			eventually(t, "the mirror is removed", func() bool {
+				return os.RemoveAll(filepath.Join(c.DataDir, "git")) == nil
+			})
 			change(repo, page)
 			p = startChild(t, c)
 		} else {

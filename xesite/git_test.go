@@ -769,7 +769,7 @@ func TestNothingPlantedInTheMirrorRuns(t *testing.T) {
 	repo.Write(".gitattributes", "*.html filter=evil diff=evil merge=evil\n")
 	repo.Commit("attributes")
 	repo.Push()
-	traces := t.TempDir()
+	traces, planted := t.TempDir(), t.TempDir()
 	// An own configuration by every way that git knows, all of them leave a trace.
 	plant := `set -e
 mirror=$(git rev-parse --git-common-dir)
@@ -804,10 +804,11 @@ cp "$mirror/../evil.git/config" "$mirror/../.gitconfig"
 config "$mirror/config.worktree"
 config "$mirror/config"
 echo "$mirror/../evil.git" > "$mirror/commondir"
+touch ` + filepath.Join(planted, "all") + `
 `
 	r := newRig(t, repo.HTTPServer("").URL, func(cfg *xesite.Config) { cfg.Builder = xesite.Command{Line: plant} }).run()
 	eventually(t, "the first build is served", r.Ready)
-	if _, err := os.Stat(filepath.Join(r.cfg.DataDir, "git/site.git/commondir")); err != nil {
+	if _, err := os.Stat(filepath.Join(planted, "all")); err != nil {
 		t.Fatalf("the build planted nothing: %v", err)
 	}
 	for _, page := range []string{"second", "third"} {
