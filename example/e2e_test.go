@@ -13,6 +13,7 @@ import (
 	"xeiaso.net/site/internal/test/corpus"
 	"xeiaso.net/site/internal/test/fakegen"
 	"xeiaso.net/site/internal/test/gittest"
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 	"xeiaso.net/site/xesite/hook"
 )
@@ -46,7 +47,7 @@ func (p *program) commit() string {
 // last waits until the newest build is of a commit, and returns its record.
 func (p *program) last(commit string) (b xesite.Build) {
 	p.t.Helper()
-	eventually(p.t, "the commit is built", func() bool {
+	wait.Until(p.t, "the commit is built", func() bool {
 		var builds []xesite.Build
 		_, body := p.get(p.admin + "api/builds")
 		if err := json.Unmarshal([]byte(body), &builds); err != nil {
@@ -89,7 +90,7 @@ func TestRealSitesByRealGenerators(t *testing.T) {
 			if got := p.commit(); got != commit {
 				t.Errorf("build.json names %s, want %s", got, commit)
 			}
-			eventually(t, "the metrics count two publications", func() bool { // at the end of the build
+			wait.Until(t, "the metrics count two publications", func() bool { // at the end of the build
 				_, metrics := p.get(p.admin + "metrics")
 				return strings.Contains(metrics, `xesite_builds_total{result="published"} 2`)
 			})

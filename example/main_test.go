@@ -5,7 +5,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -23,35 +22,19 @@ import (
 	"time"
 
 	"xeiaso.net/site/internal/test/gittest"
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite/hook"
 )
 
-const patience = 60 * time.Second
+const patience = wait.Patience
 
 // program is the host, run in this process.
 type program struct {
 	t              testing.TB
 	public, admin  string // URLs, end in a slash
 	dataDir        string
-	stdout, stderr *buffer
+	stdout, stderr *wait.Buffer
 	stop           func() error
-}
-
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 var urls = regexp.MustCompile(`(?m)^(Site|Admin): +(http\S+)$`)
@@ -60,7 +43,7 @@ var urls = regexp.MustCompile(`(?m)^(Site|Admin): +(http\S+)$`)
 func start(t testing.TB, env map[string]string, args ...string) *program {
 	t.Helper()
 	gittest.Require(t)
-	p := &program{t: t, dataDir: filepath.Join(t.TempDir(), "var"), stdout: &buffer{}, stderr: &buffer{}}
+	p := &program{t: t, dataDir: filepath.Join(t.TempDir(), "var"), stdout: &wait.Buffer{}, stderr: &wait.Buffer{}}
 	return p.start(env, args...)
 }
 
@@ -69,7 +52,7 @@ func (p *program) start(env map[string]string, args ...string) *program {
 	ctx, cancel := context.WithCancel(context.Background())
 	args = append([]string{"-bind", "127.0.0.1:0", "-internal-api-bind", "127.0.0.1:0", "-data-dir", p.dataDir}, args...)
 	done := make(chan error, 1)
-	p.stdout = &buffer{}
+	p.stdout = &wait.Buffer{}
 	go func() {
 		done <- run(ctx, args, func(name string) string { return env[name] }, p.stdout, io.MultiWriter(p.stderr, p.t.Output()))
 	}()
@@ -87,7 +70,7 @@ func (p *program) start(env map[string]string, args ...string) *program {
 			p.t.Error(err)
 		}
 	})
-	eventually(p.t, "the banner shows", func() bool {
+	wait.Until(p.t, "the banner shows", func() bool {
 		select {
 		case err := <-done:
 			p.t.Fatalf("the program ended: %v", err)
@@ -103,20 +86,6 @@ func (p *program) start(env map[string]string, args ...string) *program {
 		return p.admin != ""
 	})
 	return p
-}
-
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("it did not come about that %s", what)
-		case <-tick.C:
-		}
-	}
 }
 
 // do sends a request and returns status and body.
@@ -158,7 +127,7 @@ func (p *program) ready() bool {
 // shows waits until a page has the text.
 func (p *program) shows(path, text string) {
 	p.t.Helper()
-	eventually(p.t, path+" shows "+text, func() bool {
+	wait.Until(p.t, path+" shows "+text, func() bool {
 		status, body := p.get(p.public + path)
 		return status == 200 && strings.Contains(body, text)
 	})
@@ -272,7 +241,7 @@ func TestAdminAPI(t *testing.T) {
 	repo.Commit("one")
 	repo.Push()
 	p := start(t, nil, "-git-repo", repo.Bare, "-poll", "0")
-	eventually(t, "it is ready", p.ready)
+	wait.Until(t, "it is ready", p.ready)
 	repo.Write("index.html", "two")
 	repo.Commit("two")
 	repo.Push()
@@ -608,14 +577,14 @@ func TestNotifyCommandHearsOfFailureAndRecovery(t *testing.T) {
 	if status, _ := p.do("POST", p.admin+"api/rebuild?wait=1", nil); status != 422 {
 		t.Errorf("rebuild that fails: %d", status)
 	}
-	eventually(t, "the failure is told", func() bool { return strings.Contains(lines()[0], "the reason") })
+	wait.Until(t, "the failure is told", func() bool { return strings.Contains(lines()[0], "the reason") })
 	repo.WriteFiles(map[string]string{"gen.sh": "mkdir _site; echo mended > _site/index.html"})
 	repo.Commit("good again")
 	repo.Push()
 	for range 2 { // only the first one is a recovery
 		p.do("POST", p.admin+"api/rebuild?wait=1", nil)
 	}
-	eventually(t, "the recovery is told", func() bool { return len(lines()) == 2 })
+	wait.Until(t, "the recovery is told", func() bool { return len(lines()) == 2 })
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -654,7 +623,7 @@ func TestCanonicalHostLeavesHooksAndTheOnionAlone(t *testing.T) {
 
 func (p *program) showsAs(host string) {
 	p.t.Helper()
-	eventually(p.t, "the site is served as "+host, func() bool {
+	wait.Until(p.t, "the site is served as "+host, func() bool {
 		status, _ := p.do("GET", p.public, func(r *http.Request) { r.Host = host })
 		return status == 200
 	})

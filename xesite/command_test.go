@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"xeiaso.net/site/internal/test/need"
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 )
 
@@ -36,7 +37,7 @@ func scriptRig(t *testing.T, edit func(*xesite.Config)) (*rig, func(script strin
 			edit(cfg)
 		}
 	}).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	return r, func(script string) xesite.Build {
 		t.Helper()
 		repo.Write("build.sh", script)
@@ -175,7 +176,7 @@ func TestGeneratorsEnvironmentIsExactlyThis(t *testing.T) {
 		cfg.SiteURL = "https://me.example/blog"
 		cfg.Builder = xesite.Command{Line: "mkdir _site; env > _site/env.txt; pwd > _site/index.html; nice > _site/nice.txt; cd ~ && touch x", Env: []string{"OWN=value"}}
 	}).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	_, env := r.page("/env.txt")
 	_, pwd := r.page("/")
 	cache := filepath.Join(r.cfg.DataDir, "cache")
@@ -250,7 +251,7 @@ func TestCommandOutsideOfASiteKillsOnlyItsOwn(t *testing.T) {
 		in := xesite.BuildInput{Dir: dir, Cache: t.TempDir(), Log: io.Discard}
 		other <- xesite.Command{Line: "touch started; sleep 1000"}.Build(ctx, in)
 	}()
-	eventually(t, "the other one runs", func() bool { _, err := os.Stat(filepath.Join(dir, "started")); return err == nil })
+	wait.Until(t, "the other one runs", func() bool { _, err := os.Stat(filepath.Join(dir, "started")); return err == nil })
 	in := xesite.BuildInput{Dir: t.TempDir(), Cache: t.TempDir(), Log: io.Discard}
 	if err := (xesite.Command{Line: "true"}).Build(t.Context(), in); err != nil {
 		t.Error(err)
@@ -277,7 +278,7 @@ func TestEndOfTheSiteEndsTheGenerator(t *testing.T) {
 	r := newRig(t, repo.Bare, func(cfg *xesite.Config) {
 		cfg.Builder = xesite.Command{Line: "setsid sleep 1000 & trap '' TERM; sleep 1000 & sleep 1000; sleep 1000", Grace: 100 * time.Millisecond}
 	}).run()
-	eventually(t, "the generator runs", func() bool { return len(generators(t, r.cfg.DataDir)) >= 3 })
+	wait.Until(t, "the generator runs", func() bool { return len(generators(t, r.cfg.DataDir)) >= 3 })
 	r.stop()
 	if left := generators(t, r.cfg.DataDir); len(left) > 0 {
 		t.Errorf("still running: %q", left)

@@ -22,6 +22,7 @@ import (
 
 	"xeiaso.net/site/internal/test/gittest"
 	"xeiaso.net/site/internal/test/need"
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 )
 
@@ -163,7 +164,7 @@ func (p *child) status() (st xesite.Status) {
 
 func (p *child) shows(page string) {
 	p.t.Helper()
-	eventually(p.t, "the child shows "+page, func() bool {
+	wait.Until(p.t, "the child shows "+page, func() bool {
 		_, body := p.get("/")
 		return body == page
 	})
@@ -221,7 +222,7 @@ func TestKillAtAnyMomentLosesAtMostTheBuild(t *testing.T) {
 			p.stop()
 			// What git had started was killed with it, and may take a moment to
 			// be gone.
-			eventually(t, "the mirror is removed", func() bool {
+			wait.Until(t, "the mirror is removed", func() bool {
 				return os.RemoveAll(filepath.Join(c.DataDir, "git")) == nil
 			})
 			change(repo, page)
@@ -246,7 +247,7 @@ func TestKillAtAnyMomentLosesAtMostTheBuild(t *testing.T) {
 		}
 		good = page
 	}
-	eventually(t, "the last build has ended", func() bool { return p.status().Running == nil })
+	wait.Until(t, "the last build has ended", func() bool { return p.status().Running == nil })
 	p.stop()
 	if left := generators(t, c.DataDir); len(left) > 0 {
 		t.Errorf("still running: %q", left)
@@ -261,7 +262,7 @@ func TestOrphanedGeneratorDoesNotSurviveARestart(t *testing.T) {
 	repo := crashRepo(t)
 	c := childConfig{DataDir: t.TempDir(), Remote: repo.Bare, Poll: -1, Line: "setsid sleep 1000 & sleep 1000 & echo it hangs; sleep 1000"}
 	p := startChild(t, c)
-	eventually(t, "the generator hangs", func() bool { return len(generators(t, c.DataDir)) >= 3 })
+	wait.Until(t, "the generator hangs", func() bool { return len(generators(t, c.DataDir)) >= 3 })
 	p.kill()
 	if len(generators(t, c.DataDir)) == 0 {
 		t.Error("nothing was orphaned")
@@ -283,7 +284,7 @@ func TestProcessesShareADataDirectory(t *testing.T) {
 	a.shows("0")
 	b := startChild(t, config("b"))
 	b.shows("0") // before anything else
-	eventually(t, "b knows who builds", func() bool { return b.status().Builder == "a" })
+	wait.Until(t, "b knows who builds", func() bool { return b.status().Builder == "a" })
 
 	change(repo, "1")
 	b.get("/-/trigger")

@@ -14,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 )
 
@@ -141,7 +142,7 @@ func TestDataThatAreTooOldOrWereNeverThere(t *testing.T) {
 			if tt.had {
 				patreon.says("fresh")
 				r := open()
-				eventually(t, "a release is served", r.Ready)
+				wait.Until(t, "a release is served", r.Ready)
 				r.stop()
 				hours := time.Now().Add(-time.Hour)
 				for _, file := range glob(t, filepath.Join(dir, "cache", "data", "*")) {
@@ -181,7 +182,7 @@ func TestDataFileReplacesALinkAndNeverFollowsIt(t *testing.T) {
 			cfg.DataFiles = append(cfg.DataFiles, xesite.DataFile{Path: path, Fetch: fetch})
 		}
 	}).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	for _, path := range []string{"/link.txt", "/inside.txt", "/tracked.txt", "/new/dir/file.txt"} {
 		r.expectPage(path, 200, "data")
 	}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 )
 
@@ -40,7 +41,7 @@ func startWatch(t *testing.T, source xesite.Watcher) *watched {
 func (w *watched) begins(change func(i int)) {
 	w.t.Helper()
 	i := 0
-	eventually(w.t, "changes are seen", func() bool {
+	wait.Until(w.t, "changes are seen", func() bool {
 		if i%50 == 0 { // they are reported after a pause
 			change(i)
 		}
@@ -55,7 +56,7 @@ func (w *watched) begins(change func(i int)) {
 func (w *watched) settles() int64 {
 	w.t.Helper()
 	quiet, last := time.Now(), w.n.Load()
-	eventually(w.t, "it is quiet", func() bool {
+	wait.Until(w.t, "it is quiet", func() bool {
 		if n := w.n.Load(); n != last {
 			quiet, last = time.Now(), n
 		}
@@ -67,7 +68,7 @@ func (w *watched) settles() int64 {
 // sees checks that there is a report.
 func (w *watched) sees(what string) {
 	w.t.Helper()
-	eventually(w.t, what+" is seen", func() bool { return w.n.Load() > 0 })
+	wait.Until(w.t, what+" is seen", func() bool { return w.n.Load() > 0 })
 	w.settles()
 }
 
@@ -162,7 +163,7 @@ func TestBurstOfChangesIsReportedOnce(t *testing.T) {
 		writeFile(t, filepath.Join(repo.Dir, "posts", fmt.Sprint(i%50), fmt.Sprint(i)), "x")
 	}
 	wrote := time.Since(start)
-	eventually(t, "it is seen", func() bool { return w.n.Load() > 0 })
+	wait.Until(t, "it is seen", func() bool { return w.n.Load() > 0 })
 	seen := time.Since(start)
 	if n := w.settles(); n > 2+int64(wrote/time.Second) {
 		t.Errorf("%d reports of one burst of %s", n, wrote)
@@ -177,7 +178,7 @@ func TestChangesThatNeverStopAreReported(t *testing.T) {
 	dir := t.TempDir()
 	w := startWatch(t, &xesite.Dir{Path: dir})
 	i := 0
-	eventually(t, "a change is reported while there are more", func() bool {
+	wait.Until(t, "a change is reported while there are more", func() bool {
 		i++
 		writeFile(t, filepath.Join(dir, "log"), fmt.Sprint(i))
 		return w.n.Load() > 1
@@ -199,10 +200,10 @@ func TestBuildInPlaceDoesNotBringAboutTheNext(t *testing.T) {
 			return fmt.Append(nil, n), nil
 		}}}
 	}).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	r.expectPage("/", 200, "first")
 	i := 0
-	eventually(t, "a change is built", func() bool {
+	wait.Until(t, "a change is built", func() bool {
 		if i%100 == 0 {
 			writeFile(t, filepath.Join(dir, "site", "index.html"), fmt.Sprint("change ", i))
 		}
@@ -212,7 +213,7 @@ func TestBuildInPlaceDoesNotBringAboutTheNext(t *testing.T) {
 	})
 	ended := func() (last uint64) {
 		since := time.Now()
-		eventually(t, "builds end", func() bool {
+		wait.Until(t, "builds end", func() bool {
 			if b := r.Status().Last; b.Number != last {
 				last, since = b.Number, time.Now()
 			}
@@ -222,7 +223,7 @@ func TestBuildInPlaceDoesNotBringAboutTheNext(t *testing.T) {
 	}
 	before := ended()
 	writeFile(t, filepath.Join(dir, "site", "index.html"), "the last change")
-	eventually(t, "it is built", func() bool { _, body := r.page("/"); return body == "the last change" })
+	wait.Until(t, "it is built", func() bool { _, body := r.page("/"); return body == "the last change" })
 	if after := ended(); after > before+2 {
 		t.Errorf("%d builds of one change", after-before)
 	}
@@ -272,9 +273,9 @@ func TestWatchOfALocalRepository(t *testing.T) {
 func TestCommitInAWatchedRepositoryGoesLive(t *testing.T) {
 	repo := newRepo(t)
 	r := newRig(t, repo.Dir, func(cfg *xesite.Config) { cfg.Source.(*xesite.Git).WatchLocal = true }).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	i := 0
-	eventually(t, "a commit is served", func() bool {
+	wait.Until(t, "a commit is served", func() bool {
 		if i%200 == 0 { // the watch may begin after the first build
 			repo.Write("site/index.html", fmt.Sprint("live ", i))
 			repo.Commit("live")

@@ -22,6 +22,7 @@ import (
 
 	"xeiaso.net/site/internal/test/gittest"
 	"xeiaso.net/site/internal/test/need"
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 )
 
@@ -288,7 +289,7 @@ func TestTokenIsNowhereToBeSeen(t *testing.T) {
 		cfg.Source.(*xesite.Git).Token = token
 		cfg.Builder = xesite.Command{Line: "env > env.txt; cat env.txt; git config --list --show-origin; mkdir _site; cp -R site/. env.txt _site/"}
 	}).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	if code, env := r.page("/env.txt"); code != 200 || strings.Contains(env, token) {
 		t.Errorf("the generator's environment: %d\n%s", code, env)
 	}
@@ -299,7 +300,7 @@ func TestTokenIsNowhereToBeSeen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "git hangs", func() bool { return server.Requests() > before })
+	wait.Until(t, "git hangs", func() bool { return server.Requests() > before })
 	found := false
 	for _, file := range glob(t, "/proc/[0-9]*/cmdline") {
 		line, _ := os.ReadFile(file) // others' processes end meanwhile
@@ -807,7 +808,7 @@ echo "$mirror/../evil.git" > "$mirror/commondir"
 touch ` + filepath.Join(planted, "all") + `
 `
 	r := newRig(t, repo.HTTPServer("").URL, func(cfg *xesite.Config) { cfg.Builder = xesite.Command{Line: plant} }).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	if _, err := os.Stat(filepath.Join(planted, "all")); err != nil {
 		t.Fatalf("the build planted nothing: %v", err)
 	}
@@ -877,7 +878,7 @@ func TestOrphanedFetchIsEnded(t *testing.T) {
 		defer close(done)
 		g.Fetch(ctx)
 	}()
-	eventually(t, "a fetch hangs", func() bool { return server.Requests() > before })
+	wait.Until(t, "a fetch hangs", func() bool { return server.Requests() > before })
 	for _, file := range glob(t, "/proc/[0-9]*/environ") {
 		if env, _ := os.ReadFile(file); strings.Contains(string(env), "XESITE_GIT=") && strings.Contains(string(env), "HOME="+g.Dir+"\x00") {
 			orphan.Env = strings.Split(strings.TrimSuffix(string(env), "\x00"), "\x00")
@@ -897,7 +898,7 @@ func TestOrphanedFetchIsEnded(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- orphan.Wait() }()
-	eventually(t, "the orphan hangs", func() bool { return server.Requests() > before })
+	wait.Until(t, "the orphan hangs", func() bool { return server.Requests() > before })
 	server.SetFault(gittest.None)
 	checkout(t, g)
 	select {

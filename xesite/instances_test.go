@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 	"xeiaso.net/site/xesite/state"
 )
@@ -54,7 +55,7 @@ func TestOneOfSeveralInstancesBuilds(t *testing.T) {
 	show := func(page string) {
 		t.Helper()
 		for _, r := range sites {
-			eventually(t, r.cfg.Instance+" shows "+page, func() bool { _, body := r.page("/"); return body == page })
+			wait.Until(t, r.cfg.Instance+" shows "+page, func() bool { _, body := r.page("/"); return body == page })
 		}
 	}
 	show("c0")
@@ -75,7 +76,7 @@ func TestOneOfSeveralInstancesBuilds(t *testing.T) {
 					break
 				}
 			}
-			eventually(t, "somebody else builds", func() bool {
+			wait.Until(t, "somebody else builds", func() bool {
 				st := sites[0].Status()
 				return st.Builder != leaver && st.Builder != ""
 			})
@@ -89,7 +90,7 @@ func TestFollowerNamesTheBuilder(t *testing.T) {
 	source.set("c1")
 	a := fakeRig(t, dir, source, func(cfg *xesite.Config) { cfg.Instance = "a" })
 	b := openRig(t, dir, "unused", func(cfg *xesite.Config) { cfg.Source, cfg.Instance = source, "b" }).run()
-	eventually(t, "b knows who builds", func() bool { return b.Status().Builder == "a" })
+	wait.Until(t, "b knows who builds", func() bool { return b.Status().Builder == "a" })
 	cur, _ := a.Current()
 	var elsewhere *xesite.NotBuilderError
 	if _, err := b.Rollback(t.Context(), cur.Release); !errors.As(err, &elsewhere) || elsewhere.Holder != "a" {
@@ -102,7 +103,7 @@ func TestFollowerNamesTheBuilder(t *testing.T) {
 	if _, err := ticket.Wait(t.Context()); !errors.As(err, &elsewhere) || !strings.Contains(err.Error(), "ask a") {
 		t.Errorf("wait: %v", err)
 	}
-	eventually(t, "a builds for b", func() bool { last := a.Status().Last; return last != nil && last.Number == 2 })
+	wait.Until(t, "a builds for b", func() bool { last := a.Status().Last; return last != nil && last.Number == 2 })
 }
 
 func TestRollingUpdateDuringABuild(t *testing.T) {
@@ -117,7 +118,7 @@ func TestRollingUpdateDuringABuild(t *testing.T) {
 	old := open("old").run()
 	<-builder.started
 	builder.proceed <- struct{}{}
-	eventually(t, "old serves", old.Ready)
+	wait.Until(t, "old serves", old.Ready)
 
 	source.set("c2")
 	cut, err := old.Trigger(t.Context(), pushed("c2"))
@@ -140,7 +141,7 @@ func TestRollingUpdateDuringABuild(t *testing.T) {
 		t.Errorf("next builds %s", commit)
 	}
 	builder.proceed <- struct{}{}
-	eventually(t, "next shows c2", func() bool { _, body := next.page("/"); return body == "c2" })
+	wait.Until(t, "next shows c2", func() bool { _, body := next.page("/"); return body == "c2" })
 	old.expectPage("/", 200, "c1") // whoever is still connected
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -172,9 +173,9 @@ func TestBuilderThatLostItsLeaseCannotPublish(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it builds", building.Load)
+	wait.Until(t, "it builds", building.Load)
 	// Another machine takes the lease, as if this one had stood still.
-	eventually(t, "the lease is taken", func() bool {
+	wait.Until(t, "the lease is taken", func() bool {
 		value, err := store.Load(t.Context(), "lease/builder")
 		if err != nil {
 			t.Fatal(err)
@@ -183,7 +184,7 @@ func TestBuilderThatLostItsLeaseCannotPublish(t *testing.T) {
 		return ok && err == nil
 	})
 	first, _ := r.Current()
-	eventually(t, "it notices", func() bool {
+	wait.Until(t, "it notices", func() bool {
 		_, err := r.Rollback(t.Context(), first.Release)
 		return err != nil
 	})
@@ -244,7 +245,7 @@ func TestStoreThatIsAwayAtStartIsWaitedFor(t *testing.T) {
 	source.set("c2")
 	r := openRig(t, dir, "unused", func(cfg *xesite.Config) { cfg.Source, cfg.Builder, cfg.State = source, nil, store }).run()
 	r.expectPage("/", 200, "c1")
-	eventually(t, "it complains", func() bool { return strings.Contains(r.logs.String(), "no route to the store") })
+	wait.Until(t, "it complains", func() bool { return strings.Contains(r.logs.String(), "no route to the store") })
 	ticket, err := r.Trigger(t.Context(), pushed("c2"))
 	if err != nil {
 		t.Fatal(err)

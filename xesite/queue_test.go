@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 )
 
@@ -82,8 +83,8 @@ func fakeRig(t *testing.T, dir string, source *fakeSource, edit func(*xesite.Con
 			edit(cfg)
 		}
 	}).run()
-	eventually(t, "a release is served", r.Ready)
-	eventually(t, "the first trigger is done with", func() bool {
+	wait.Until(t, "a release is served", r.Ready)
+	wait.Until(t, "the first trigger is done with", func() bool {
 		source.mu.Lock()
 		asked := len(source.fetches) > 0
 		source.mu.Unlock()

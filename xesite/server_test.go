@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 )
 
@@ -139,7 +140,7 @@ func TestADownloadUnderWayIsFinished(t *testing.T) {
 }
 
 func TestPanicsOfHandlersAreLogged(t *testing.T) {
-	logs := &lockedBuffer{}
+	logs := &wait.Buffer{}
 	url, stop := serveOn(t, xesite.Server{Logger: slog.New(slog.NewJSONHandler(logs, nil))},
 		http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a fault of ours") }))
 	if resp, err := http.DefaultClient.Get(url); err == nil {
@@ -154,7 +155,7 @@ func TestPanicsOfHandlersAreLogged(t *testing.T) {
 
 // Strange clients are nothing that a person must act upon.
 func TestHalfARequestIsNotLoggedAsAnError(t *testing.T) {
-	logs := &lockedBuffer{}
+	logs := &wait.Buffer{}
 	url, stop := serveOn(t, xesite.Server{Logger: slog.New(slog.NewJSONHandler(logs, nil))}, http.NotFoundHandler())
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {

@@ -4,7 +4,6 @@
 package xesite_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -18,11 +17,12 @@ import (
 	"time"
 
 	"xeiaso.net/site/internal/test/gittest"
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
 )
 
 // patience is how long a test waits for what should take moments.
-const patience = 60 * time.Second
+const patience = wait.Patience
 
 // copyPages is the smallest generator: the site is the repository's site
 // directory.
@@ -33,26 +33,8 @@ type rig struct {
 	*xesite.Site
 	t    *testing.T
 	cfg  xesite.Config
-	logs *lockedBuffer
+	logs *wait.Buffer
 	stop func()
-}
-
-// lockedBuffer collects logs.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // newRig makes a site of a repository, not yet running. Change the
@@ -64,7 +46,7 @@ func newRig(t *testing.T, remote string, edit func(*xesite.Config)) *rig {
 
 func openRig(t *testing.T, dir, remote string, edit func(*xesite.Config)) *rig {
 	t.Helper()
-	logs := &lockedBuffer{}
+	logs := &wait.Buffer{}
 	cfg := xesite.Config{
 		DataDir: dir,
 		Source:  &xesite.Git{Remote: remote, Dir: filepath.Join(dir, "git")},
@@ -151,21 +133,6 @@ func (r *rig) expectPage(path string, status int, part string) {
 	}
 }
 
-// eventually waits until ok says yes.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-deadline:
-			t.Fatalf("it did not come about that %s", what)
-		case <-tick.C:
-		}
-	}
-}
-
 // newRepo makes a repository with a page.
 func newRepo(t *testing.T) *gittest.Repo {
 	t.Helper()
@@ -192,7 +159,7 @@ func TestPushBecomesThePage(t *testing.T) {
 		t.Error("ready without a release")
 	}
 	r.run()
-	eventually(t, "the first build is served", func() bool { return r.Ready() })
+	wait.Until(t, "the first build is served", func() bool { return r.Ready() })
 	r.expectPage("/", 200, "first")
 
 	repo.Remove("site/old.html")
@@ -209,7 +176,7 @@ func TestPushBecomesThePage(t *testing.T) {
 func TestOneCommitIsBuiltOnceUnlessAskedFor(t *testing.T) {
 	repo := newRepo(t)
 	r := newRig(t, repo.Bare, nil).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	for _, source := range []string{"github", xesite.SourcePoll, xesite.SourceStart} {
 		r.expect(r.trigger(xesite.Trigger{Source: source}), xesite.ResultKnown)
 	}
@@ -232,7 +199,7 @@ func TestFailedBuildChangesNothing(t *testing.T) {
 	repo.Commit("good")
 	repo.Push()
 	r.run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	for name, tt := range map[string]struct{ script, want, log string }{
 		"exit code":    {"rm _site/old.html; exit 3", "exited with code 3", "to stderr"},
 		"signal":       {"kill -9 $$", "killed by signal 9", "to stdout"},
@@ -279,7 +246,7 @@ func TestLosingMostFilesNeedsForce(t *testing.T) {
 	repo.Commit("many")
 	repo.Push()
 	r := newRig(t, repo.Bare, nil).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	for i := range 50 {
 		repo.Remove(fmt.Sprintf("site/page%d.html", i))
 	}
@@ -339,7 +306,7 @@ func TestRestartServesBeforeAnyNetwork(t *testing.T) {
 	server := repo.HTTPServer("")
 	dir := t.TempDir()
 	first := openRig(t, dir, server.URL, nil).run()
-	eventually(t, "the first build is served", first.Ready)
+	wait.Until(t, "the first build is served", first.Ready)
 	first.stop()
 
 	server.SetFault(gittest.Hang)
@@ -349,7 +316,7 @@ func TestRestartServesBeforeAnyNetwork(t *testing.T) {
 		t.Error("not ready")
 	}
 	second.run()
-	eventually(t, "the fetch hangs", func() bool { return server.Requests() > 0 })
+	wait.Until(t, "the fetch hangs", func() bool { return server.Requests() > 0 })
 	second.expectPage("/", 200, "first")
 	second.stop() // and a hanging fetch does not hold it up
 }
@@ -360,7 +327,7 @@ func TestRemoteInTroubleIsAnErrorAndNothingElse(t *testing.T) {
 	r := newRig(t, server.URL, func(cfg *xesite.Config) {
 		cfg.Source.(*xesite.Git).Timeout = 3 * time.Second
 	}).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	change(repo, "second")
 	for name, fault := range map[string]gittest.Fault{
 		"unavailable": gittest.Unavailable, "drop": gittest.Drop, "cut": gittest.Cut,
@@ -383,7 +350,7 @@ func TestPollsOfAnAbsentRemoteShareARecord(t *testing.T) {
 	repo := newRepo(t)
 	server := repo.HTTPServer("")
 	r := newRig(t, server.URL, nil).run()
-	eventually(t, "the first build is served", r.Ready)
+	wait.Until(t, "the first build is served", r.Ready)
 	server.SetFault(gittest.Unavailable)
 	first := r.expect(r.trigger(xesite.Trigger{Source: xesite.SourcePoll}), xesite.ResultFailed)
 	for range 3 {
