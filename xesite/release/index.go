@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"mime"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -70,7 +71,11 @@ type Index struct {
 
 // Find returns the position of path in Files.
 func (x *Index) Find(path string) (i int, ok bool) {
-	return slices.BinarySearchFunc(x.Files, path, func(f File, path string) int {
+	return findFile(x.Files, path)
+}
+
+func findFile(files []File, path string) (i int, ok bool) {
+	return slices.BinarySearchFunc(files, path, func(f File, path string) int {
 		return strings.Compare(f.Path, path)
 	})
 }
@@ -101,7 +106,8 @@ func idOf(canonical []byte) ID {
 }
 
 // DecodeIndex reads an index and checks that it is one that this package
-// could have written: known version, valid paths in strict order.
+// could have written: known version, valid paths in strict order, types that
+// are header values, rules that a rule file can have, in the canonical form.
 func DecodeIndex(b []byte) (*Index, error) {
 	var x Index
 	dec := json.NewDecoder(bytes.NewReader(b))
@@ -112,18 +118,61 @@ func DecodeIndex(b []byte) (*Index, error) {
 	if x.Version != indexVersion {
 		return nil, fmt.Errorf("release: index has version %d; this program reads version %d", x.Version, indexVersion)
 	}
-	for i, f := range x.Files {
-		if err := CheckPath(f.Path); err != nil {
-			return nil, err
-		}
-		if i > 0 && x.Files[i-1].Path >= f.Path {
-			return nil, fmt.Errorf("release: index is not sorted: %q follows %q", f.Path, x.Files[i-1].Path)
-		}
-		if f.Size < 0 {
-			return nil, fmt.Errorf("release: index has size %d for %q", f.Size, f.Path)
-		}
+	if err := x.checkFiles(); err != nil {
+		return nil, err
+	}
+	if err := x.checkRules(); err != nil {
+		return nil, fmt.Errorf("release: index has a rule that cannot be: %w", err)
+	}
+	if canonical, _, err := x.Encode(); err != nil || !bytes.Equal(canonical, b) {
+		return nil, errors.New("release: index is not in its canonical form: it was not written by this program")
 	}
 	return &x, nil
+}
+
+// checkFiles reports whether the files could have come out of a tree.
+func (x *Index) checkFiles() error {
+	types := map[string]bool{}
+	for i, f := range x.Files {
+		if err := CheckPath(f.Path); err != nil {
+			return err
+		}
+		switch {
+		case i > 0 && x.Files[i-1].Path >= f.Path:
+			return fmt.Errorf("release: index is not sorted: %q follows %q", f.Path, x.Files[i-1].Path)
+		case f.Path == redirectsFile || f.Path == headersFile:
+			return fmt.Errorf("release: index lists %q, which is compiled and never served", f.Path)
+		case f.Size < 0:
+			return fmt.Errorf("release: index has size %d for %q", f.Size, f.Path)
+		}
+		if !types[f.Type] {
+			if _, _, err := mime.ParseMediaType(f.Type); err != nil || strings.ContainsFunc(f.Type, isControl) {
+				return fmt.Errorf("release: index has type %q for %q, which is no media type", f.Type, f.Path)
+			}
+			types[f.Type] = true
+		}
+	}
+	if dir := clash(x.Files); dir != "" {
+		return fmt.Errorf("release: index lists %q as a file and as a directory", dir)
+	}
+	return nil
+}
+
+// clash returns the first path of sorted files that is also a directory of
+// another one, the empty string if there is none.
+func clash(files []File) string {
+	for i, f := range files[:max(0, len(files)-1)] {
+		// What sorts between "a" and "a/" begins with "a" too, so mostly the
+		// next file tells.
+		if !strings.HasPrefix(files[i+1].Path, f.Path) {
+			continue
+		}
+		dir := f.Path + "/"
+		if j, _ := findFile(files, dir); j < len(files) && strings.HasPrefix(files[j].Path, dir) {
+			return f.Path
+		}
+	}
+	return ""
 }
 
 // Changes tells two releases apart by path.

@@ -789,6 +789,82 @@ func TestBadStoresGiveErrorsThatNameTheValue(t *testing.T) {
 	}
 }
 
+// What an index from outside may not bring: the handler trusts its rules.
+func TestIndexesThatNoTreeMakesAreRefused(t *testing.T) {
+	const file = `{"p":"a","h":"0000000000000000000000000000000000000000000000000000000000000000","s":1,"t":"text/plain"}`
+	header := func(h string) string { return `{"v":1,"files":[],"headers":[{"pattern":"/*","set":[` + h + `]}]}` }
+	redirect := func(r string) string { return `{"v":1,"files":[],"redirects":[` + r + `]}` }
+	for name, b := range map[string]string{
+		"splits the response":   header(`{"name":"A","value":"b\r\nSet-Cookie: c"}`),
+		"reserved header":       header(`{"name":"Content-Length","value":"1"}`),
+		"bad header name":       header(`{"name":"A b","value":"1"}`),
+		"name not canonical":    header(`{"name":"x-a","value":"1"}`),
+		"block without fields":  header(``),
+		"no pattern":            `{"v":1,"files":[],"headers":[{"pattern":"","set":[{"name":"A","value":"b"}]}]}`,
+		"leaves the site":       redirect(`{"from":"/a","to":"//evil.example/","status":301}`),
+		"odd status":            redirect(`{"from":"/a","to":"/b","status":999}`),
+		"proxy":                 redirect(`{"from":"/a","to":"https://x.example/","status":200}`),
+		"two rules in one":      redirect(`{"from":"/a","to":"/b 301\n/c /d","status":301}`),
+		"unknown placeholder":   redirect(`{"from":"/a","to":"/:b","status":301}`),
+		"two stars":             redirect(`{"from":"/*/*","to":"/b","status":301}`),
+		"type with a line":      strings.Replace(`{"v":1,"files":[`+file+`]}`, "text/plain", `text/plain\r\nA: b`, 1),
+		"no type":               strings.Replace(`{"v":1,"files":[`+file+`]}`, "text/plain", "", 1),
+		"rule file":             strings.Replace(`{"v":1,"files":[`+file+`]}`, `"a"`, `"_headers"`, 1),
+		"file and directory":    `{"v":1,"files":[` + file + `,` + strings.Replace(file, `"a"`, `"a-b"`, 1) + `,` + strings.Replace(file, `"a"`, `"a/b"`, 1) + `]}`,
+		"spaces":                `{"v":1, "files":[]}`,
+		"something behind":      `{"v":1,"files":[]}` + "\n{}",
+		"empty list":            `{"v":1,"files":[],"redirects":[]}`,
+		"the same field twice":  `{"v":1,"v":1,"files":[]}`,
+		"another case of a key": `{"V":1,"files":[]}`,
+	} {
+		if _, err := release.DecodeIndex([]byte(b + "\n")); err == nil {
+			t.Errorf("%s: accepted %s", name, b)
+		}
+	}
+	good := strings.Replace(header(`{"name":"A","value":"b"}`), `"files":[]`, `"files":[`+file+`]`, 1) + "\n"
+	if _, err := release.DecodeIndex([]byte(good)); err != nil {
+		t.Errorf("refused %s: %v", good, err)
+	}
+}
+
+// The longest lines that are read, and those that would not survive being
+// written down by the shortest of rules.
+func TestRulesCanBeWrittenDown(t *testing.T) {
+	pad := func(format string, n int) string {
+		return strings.Replace(format, "%", strings.Repeat("x", n-len(format)+1), 1)
+	}
+	for _, files := range [][2]string{
+		{pad("/a /%", 4096), ""},
+		{pad("/a /% 0301!", 4096), ""},
+		{"", pad("/a\nA:%", 4096+3)},
+		{"", pad("/a\n!%", 4096+3)},
+		{"", "/a\nhttp: //x\nX:\n! #x\n!!x\n!x\n"},
+		{"/a x=:y  /:y#z  #z\n/ü /é\n", "/a b\n  X: é \t ü\n/a b\n  ! X\n  X: 1"},
+	} {
+		rules, m1 := release.ParseRedirects([]byte(files[0]))
+		blocks, m2 := release.ParseHeaders([]byte(files[1]))
+		if len(m1)+len(m2) > 0 || len(rules)+len(blocks) == 0 {
+			t.Errorf("%.60q: %d rules, %d blocks, mistakes %v %v", files, len(rules), len(blocks), m1, m2)
+		}
+		encoded, _, err := (&release.Index{Version: 1, Redirects: rules, Headers: blocks}).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := release.DecodeIndex(encoded); err != nil {
+			t.Errorf("%.60q: %v", files, err)
+		}
+	}
+	// A path line that is refused takes its fields along.
+	blocks, m := release.ParseHeaders([]byte("/a\n  X: 1\n/b\x01\n  X: 2\n/" + strings.Repeat("c", 5000) + "\n  X: 3\n/\xff\n  X: 4\n"))
+	if len(blocks) != 1 || len(blocks[0].Set) != 1 || len(m) != 6 {
+		t.Errorf("%+v, %v", blocks, m)
+	}
+	rules, m := release.ParseRedirects([]byte("/a /b\x01\n/a /\xff\n/a /" + strings.Repeat("c", 5000)))
+	if len(rules) != 0 || len(m) != 3 {
+		t.Errorf("%+v, %v", rules, m)
+	}
+}
+
 func FuzzDecodeIndex(f *testing.F) {
 	r, _, err := release.New(f.Context(), tree(map[string]string{"index.html": "x", "a": "b", "_redirects": "/a /b 301!\n", "_headers": "/*\n  A: b\n"}))
 	if err != nil {
@@ -848,6 +924,15 @@ func FuzzRules(f *testing.F) {
 					t.Errorf("accepted %+v", h)
 				}
 			}
+		}
+		// What is compiled can be written down and read again.
+		x := release.Index{Version: 1, Redirects: rules, Headers: blocks}
+		encoded, _, err := x.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := release.DecodeIndex(encoded); err != nil {
+			t.Errorf("an index with these rules is refused: %v\n%s", err, encoded)
 		}
 	})
 }

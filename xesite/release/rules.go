@@ -82,11 +82,7 @@ func eachLine(file string, content []byte, f func(line string) error) (mistakes 
 		if trimmed == "" || strings.HasPrefix(trimmed, "#") {
 			continue
 		}
-		err := f(line)
-		if len(line) > maxRuleLine {
-			err = fmt.Errorf("line has %d bytes; at most %d are read", len(line), maxRuleLine)
-		}
-		if err != nil {
+		if err := f(line); err != nil {
 			mistakes = append(mistakes, Mistake{file, n, err.Error()})
 		}
 	}
@@ -96,11 +92,34 @@ func eachLine(file string, content []byte, f func(line string) error) (mistakes 
 	return mistakes
 }
 
+// checkLine refuses what cannot be written into an index, which is JSON, or
+// into a header field.
+func checkLine(line string) error {
+	switch {
+	case len(line) > maxRuleLine:
+		return fmt.Errorf("line has %d bytes; at most %d are read", len(line), maxRuleLine)
+	case !utf8.ValidString(line):
+		return fmt.Errorf("line %.40q is not UTF-8", line)
+	case strings.ContainsFunc(line, isControl):
+		return fmt.Errorf("line %.40q has a control character", line)
+	}
+	return nil
+}
+
+// isControl reports whether c may not be in a header field.
+func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
+// defaultStatus is that of a redirect whose line names none.
+const defaultStatus = http.StatusMovedPermanently
+
 // ParseRedirects reads a _redirects file. Lines that cannot be used are
 // reported and left out.
 func ParseRedirects(content []byte) ([]Redirect, []Mistake) {
 	var rules []Redirect
 	mistakes := eachLine(redirectsFile, content, func(line string) error {
+		if err := checkLine(line); err != nil {
+			return err
+		}
 		if len(rules) == maxRules {
 			return fmt.Errorf("more than %d rules", maxRules)
 		}
@@ -117,7 +136,7 @@ func ParseRedirects(content []byte) ([]Redirect, []Mistake) {
 // parseRedirect reads the fields "from [name=value …] to [status[!]]", and a
 // comment behind them.
 func parseRedirect(fields []string) (Redirect, error) {
-	r := Redirect{From: fields[0], Status: http.StatusMovedPermanently}
+	r := Redirect{From: fields[0], Status: defaultStatus}
 	rest := fields[1:]
 	if i := slices.IndexFunc(rest, func(f string) bool { return f[0] == '#' }); i >= 0 {
 		rest = rest[:i]
@@ -273,8 +292,11 @@ func ParseHeaders(content []byte) ([]HeaderRule, []Mistake) {
 	broken := true // there is no block to add to
 	mistakes := eachLine(headersFile, content, func(line string) error {
 		text := strings.TrimSpace(line)
+		err := checkLine(line)
 		if isPathLine(line, text) {
-			err := checkPattern(text)
+			if err == nil {
+				err = checkPattern(text)
+			}
 			if err == nil && len(rules) == maxRules {
 				err = fmt.Errorf("more than %d blocks", maxRules)
 			}
@@ -283,8 +305,11 @@ func ParseHeaders(content []byte) ([]HeaderRule, []Mistake) {
 			}
 			return err
 		}
-		if broken {
-			return fmt.Errorf("%q belongs to no path", text)
+		if err == nil && broken {
+			err = fmt.Errorf("%q belongs to no path", text)
+		}
+		if err != nil {
+			return err
 		}
 		return rules[len(rules)-1].add(text)
 	})
@@ -333,9 +358,6 @@ func (r *HeaderRule) add(line string) error {
 	}
 	if slices.Contains(reserved, name) {
 		return fmt.Errorf("%s is set by the server and cannot be changed", name)
-	}
-	if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-		return fmt.Errorf("the value of %s has a control character", name)
 	}
 	if isUnset {
 		r.Unset = append(r.Unset, name)
