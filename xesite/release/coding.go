@@ -74,14 +74,19 @@ var recipes = [codings]recipe{
 func (c Coding) String() string { return recipes[c].name }
 
 // Tag returns the recipe by which this package makes the coding, the empty
-// string for [Identity]. It goes into entity tags.
+// string for [Identity].
 func (c Coding) Tag() string { return recipes[c].tag }
 
 // Variant is one form in which a content is held.
 type Variant struct {
 	Coding Coding
 	Size   int64 // bytes
+	// Tag tells these very bytes from others that the coding could make of
+	// the same content. It goes into entity tags.
+	Tag string
 }
+
+func variant(c Coding, size int64) Variant { return Variant{c, size, c.Tag()} }
 
 const (
 	// minVariant is the smallest content that is compressed: below it the

@@ -14,21 +14,31 @@ import (
 
 // FS returns the files of the release as they came from the generator, the
 // rule files excepted.
-func (r *Release) FS() fs.FS { return fileSystem{r} }
+func (r *Release) FS() fs.FS {
+	return fileSystem{r.Index.Files, func(i int) (io.ReadCloser, error) { return r.Open(i, Identity) }}
+}
 
-type fileSystem struct{ r *Release }
+// fileSystem is a list of files, sorted by path, as a tree.
+type fileSystem struct {
+	files []File
+	open  func(i int) (io.ReadCloser, error)
+}
 
 // Open implements [fs.FS].
 func (f fileSystem) Open(name string) (fs.File, error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	if i, ok := f.r.Index.Find(name); ok {
-		body, err := f.r.Open(i, Identity)
+	if i, ok := findFile(f.files, name); ok {
+		content, err := f.open(i)
 		if err != nil {
 			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 		}
-		return &openFile{body, fileInfo{f.r.Index.Files[i]}}, nil
+		file := openFile{content, fileInfo{f.files[i]}}
+		if body, ok := content.(Body); ok {
+			return &openBody{body, file}, nil
+		}
+		return &file, nil
 	}
 	entries := f.list(name)
 	if entries == nil && name != "." {
@@ -44,10 +54,9 @@ func (f fileSystem) list(name string) (entries []fs.DirEntry) {
 	if name == "." {
 		prefix = ""
 	}
-	files := f.r.Index.Files
-	start, _ := f.r.Index.Find(prefix)
+	start, _ := findFile(f.files, prefix)
 	last := ""
-	for _, file := range files[start:] {
+	for _, file := range f.files[start:] {
 		rest, ok := strings.CutPrefix(file.Path, prefix)
 		if !ok {
 			break
@@ -67,11 +76,19 @@ func (f fileSystem) list(name string) (entries []fs.DirEntry) {
 }
 
 type openFile struct {
-	Body
+	io.ReadCloser
 	info fileInfo
 }
 
 func (f *openFile) Stat() (fs.FileInfo, error) { return f.info, nil }
+
+// openBody is an open file that one can also seek in.
+type openBody struct {
+	Body
+	file openFile
+}
+
+func (f *openBody) Stat() (fs.FileInfo, error) { return f.file.info, nil }
 
 type openDir struct {
 	info    dirInfo

@@ -220,17 +220,27 @@ const maxPath = 1024
 
 // CheckPath reports whether path can be a file of a release.
 func CheckPath(path string) error {
+	err := checkName(path)
+	if err == nil && Hidden(path) {
+		err = fmt.Errorf("file name %q belongs to git", path)
+	}
+	if err != nil {
+		return fmt.Errorf("release: %w", err)
+	}
+	return nil
+}
+
+// checkName is CheckPath for names that may turn out to be hidden.
+func checkName(path string) error {
 	switch {
 	case !utf8.ValidString(path):
-		return fmt.Errorf("release: file name %q is not UTF-8: rename it", path)
+		return fmt.Errorf("file name %q is not UTF-8: rename it", path)
 	case !fs.ValidPath(path) || path == ".":
-		return fmt.Errorf("release: file name %q is not a clean relative path", path)
+		return fmt.Errorf("file name %q is not a clean relative path", path)
 	case strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return fmt.Errorf("release: file name %q has a control character: rename it", path)
+		return fmt.Errorf("file name %q has a control character: rename it", path)
 	case len(path) > maxPath:
-		return fmt.Errorf("release: file name %.60q… has %d bytes: at most %d can be served", path, len(path), maxPath)
-	case Hidden(path):
-		return fmt.Errorf("release: file name %q belongs to git", path)
+		return fmt.Errorf("file name %.60q… has %d bytes: at most %d can be served", path, len(path), maxPath)
 	}
 	return nil
 }

@@ -26,16 +26,26 @@ type Release struct {
 	blobs blobs
 	// variants has the codings of each file beside identity, smallest first.
 	variants [][]Variant
+	// inflated has the files whose identity is not held, see Inflated. It may
+	// be nil.
+	inflated []bool
 }
 
 // blobs is where contents are: the [Store] or memory.
 type blobs interface {
 	openBlob(h Hash, c Coding) (Body, error)
+	// tried reports whether a variant that is not there does not pay.
+	tried(h Hash, c Coding) bool
 }
 
 // Variants returns the forms in which Index.Files[i] is held, smallest first,
 // without identity, which is always there. The slice must not be changed.
 func (r *Release) Variants(i int) []Variant { return r.variants[i] }
+
+// Inflated reports whether the identity of Index.Files[i] is decompressed anew
+// by each reader, as that of a deflated member of an archive: going back in it
+// is dear, while its gzip variant is at hand.
+func (r *Release) Inflated(i int) bool { return r.inflated != nil && r.inflated[i] }
 
 // Open opens Index.Files[i] in one of the codings that it is held in.
 func (r *Release) Open(i int, c Coding) (Body, error) {

@@ -88,7 +88,7 @@ func (s *Store) variants(f File) (vs []Variant) {
 		}
 		// Empty: it was tried and does not pay.
 		if info, err := os.Lstat(s.blobPath(f.Hash, c)); err == nil && info.Size() > 0 {
-			vs = append(vs, Variant{c, info.Size()})
+			vs = append(vs, variant(c, info.Size()))
 		}
 	}
 	return bySize(vs)
@@ -175,6 +175,11 @@ func (s *Store) openBlob(h Hash, c Coding) (Body, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+func (s *Store) tried(h Hash, c Coding) bool {
+	info, err := os.Lstat(s.blobPath(h, c))
+	return err == nil && info.Size() == 0
 }
 
 func (s *Store) blobPath(h Hash, c Coding) string {
