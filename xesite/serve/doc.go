@@ -37,6 +37,21 @@
 // included. Conditions follow RFC 9110 section 13.2.2; ranges are answered
 // from identity. Last-Modified is when the content of a path last changed.
 //
+// # Zips
+//
+// A release can be served straight from a zip ([release.OpenZip]), without
+// unpacking it. Deflated members go out as gzip as they are: a header in
+// front, a checksum behind. Where such a content is wanted as identity it is
+// inflated; a range is answered from what was negotiated, since any part of
+// the gzip form is at hand. Identity has the entity tag that the content has
+// everywhere; the gzip form has one of its own, since it is a foreign
+// encoder's.
+//
+//	f, err := os.Open("site.zip")
+//	info, err := f.Stat()
+//	rel, _, err := release.OpenZip(ctx, f, info.Size(), release.Limits{})
+//	h := serve.New(rel, serve.Options{})
+//
 // # Caching
 //
 // Names with a fingerprint, a part of eight or more hexadecimal digits that

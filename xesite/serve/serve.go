@@ -137,11 +137,7 @@ func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) 
 		return h.redirect(w, r, withQuery(rt.location, r.URL.RawQuery), http.StatusPermanentRedirect)
 	}
 	c := rt.content
-	rep := &c.reps[0] // identity
-	ranged := r.Header["Range"] != nil && wantsRange(r, rep.tag, c.modified)
-	if !ranged && len(c.reps) > 1 {
-		rep = negotiate(r, c.reps)
-	}
+	rep, ranged := choose(r, c)
 	header := w.Header()
 	switch evaluate(r.Header, rep.tag, c.modified) {
 	case notModified:
@@ -157,9 +153,33 @@ func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) 
 		return h.message(w, r, http.StatusPreconditionFailed)
 	}
 	if ranged {
-		return h.serveRange(w, r, rt)
+		return h.serveRange(w, r, rt, rep)
 	}
 	return h.send(w, r, rt, rep, http.StatusOK)
+}
+
+// choose returns the representation to send, and whether a part of it is
+// wanted. A part is one of identity, which every client can put together.
+func choose(r *http.Request, c *content) (rep *representation, ranged bool) {
+	rep = &c.reps[0]
+	if c.inflated {
+		return chooseInflated(r, c)
+	}
+	ranged = r.Header["Range"] != nil && wantsRange(r, rep.tag, c.modified)
+	if !ranged && len(c.reps) > 1 {
+		rep = negotiate(r, c.reps)
+	}
+	return rep, ranged
+}
+
+// chooseInflated is choose for a content that is held as gzip only. Any part
+// of that is at hand, while identity has to be inflated up to the part: once,
+// and not for each of several.
+func chooseInflated(r *http.Request, c *content) (rep *representation, ranged bool) {
+	rep = negotiate(r, c.reps)
+	ranges := r.Header["Range"]
+	ranged = ranges != nil && wantsRange(r, rep.tag, c.modified)
+	return rep, ranged && (rep.encoding != nil || !strings.Contains(ranges[0], ","))
 }
 
 // negotiate chooses among the representations.
@@ -197,7 +217,8 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, rt *route, rep *r
 	}
 	if rep.encoding != nil {
 		header["Content-Encoding"] = rep.encoding
-	} else if status == http.StatusOK {
+	}
+	if status == http.StatusOK && (rep.encoding == nil || rt.content.inflated) {
 		header["Accept-Ranges"] = acceptRanges
 	}
 	w.WriteHeader(status)
@@ -268,11 +289,10 @@ func (h *Handler) report(err error) {
 	}
 }
 
-// serveRange answers from identity, after the conditions have passed. The
+// serveRange answers with a part, after the conditions have passed. The
 // bookkeeping of ranges is net/http's; it sees the same validators, and comes
 // to the same verdict.
-func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route) int {
-	rep := &rt.content.reps[0]
+func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route, rep *representation) int {
 	body, file := h.body(rt.content, rep)
 	if body == nil && file == nil {
 		return h.message(w, r, http.StatusInternalServerError)
@@ -282,6 +302,10 @@ func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route) 
 		header[f.key] = f.values
 	}
 	header["Etag"] = rep.etag
+	if rep.encoding != nil {
+		header["Content-Encoding"] = rep.encoding
+		header["Content-Length"] = rep.length // ServeContent only sets that of a part
+	}
 	if file == nil {
 		http.ServeContent(w, r, "", rt.content.modified, bytes.NewReader(*body))
 	} else {

@@ -46,7 +46,8 @@ type content struct {
 	modified time.Time // zero: not known
 	fields   []field   // of every answer with this content
 	immutable,
-	html bool
+	html,
+	inflated bool // identity is made anew for each reader, see release.Release.Inflated
 }
 
 // route is what one path answers.
@@ -75,6 +76,7 @@ func (h *Handler) compileContents(modified []int64, now time.Time) []content {
 		c.index = i
 		c.html = strings.HasPrefix(f.Type, "text/html")
 		c.immutable = !c.html && fingerprinted(f.Path)
+		c.inflated = h.rel.Inflated(i)
 		if i < len(modified) {
 			// Never later than Date (RFC 9110 section 8.8.2.1): a clock that
 			// was set back takes the field away for a while.
@@ -101,24 +103,24 @@ func (h *Handler) compileRepresentations(c *content, f release.File) {
 		f.Hash = sha256.Sum256(append(f.Hash[:], h.opts.AppendHTML...))
 	}
 	c.reps = make([]representation, 1+len(variants))
-	c.reps[0].init(f.Hash, release.Identity, f.Size)
+	c.reps[0].init(f.Hash, release.Variant{Coding: release.Identity, Size: f.Size})
 	for i, v := range variants {
-		c.reps[1+i].init(f.Hash, v.Coding, v.Size)
+		c.reps[1+i].init(f.Hash, v)
 	}
 }
 
-func (r *representation) init(hash release.Hash, c release.Coding, size int64) {
-	r.coding, r.size = c, size
+func (r *representation) init(hash release.Hash, v release.Variant) {
+	r.coding, r.size = v.Coding, v.Size
 	// Half of the hash: nobody but the site's author could make two contents
 	// with the same one, and tags travel with every request.
 	r.tag = `"` + hex.EncodeToString(hash[:16])
-	if c != release.Identity {
-		r.tag += "-" + c.Tag()
-		r.encoding = one(c.String())
+	if v.Coding != release.Identity {
+		r.tag += "-" + v.Tag
+		r.encoding = one(v.Coding.String())
 	}
 	r.tag += `"`
 	r.etag = one(r.tag)
-	r.length = one(strconv.FormatInt(size, 10))
+	r.length = one(strconv.FormatInt(v.Size, 10))
 }
 
 // contentFields returns what every answer with the content carries.
@@ -131,8 +133,8 @@ func (h *Handler) contentFields(c *content, f release.File, typ []string) []fiel
 		fields = append(fields, revalidate)
 	}
 	// Also where no variant pays today: one may join later, and caches must
-	// not have mixed them up by then.
-	if release.Compressible(f.Type) {
+	// not have mixed them up by then. A foreign zip compresses what it likes.
+	if release.Compressible(f.Type) || len(c.reps) > 1 {
 		fields = append(fields, varyEncoding)
 	}
 	if !c.modified.IsZero() {
