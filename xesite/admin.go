@@ -56,7 +56,10 @@ type Admin struct {
 //	GET  /api/builds                           newest first
 //	GET  /api/builds/{number}/log
 //	GET  /api/releases                         newest first
+//	PUT  /api/releases[?dry-run=1][&commit=][&force=1]
+//	                                           an archive, see [Site.Upload]
 //	POST /api/releases/{id}/rollback
+//	GET  /zip[?release={id}]                   the release that is served, or that one
 //
 // It belongs on a listener of its own. Readiness means that a release is
 // served and nothing else: a broken build or an absent remote must not take
@@ -82,6 +85,9 @@ func (s *Site) AdminHandler(a Admin) http.Handler {
 		r.Get("/api/builds", s.adminBuilds)
 		r.Get("/api/builds/{number}/log", s.adminLog)
 		r.Get("/api/releases", s.adminReleases)
+		r.Put("/api/releases", s.adminUpload)
+		r.Get("/zip", s.adminZip)
+		r.Head("/zip", s.adminZip)
 		r.Post("/api/releases/{id}/rollback", s.adminRollback)
 	})
 	return r

@@ -45,7 +45,7 @@ type Build struct {
 	Commit   string     `json:"commit,omitempty"`
 	Subject  string     `json:"subject,omitempty"` // first line of the commit's message
 	Result   Result     `json:"result"`
-	Stage    string     `json:"stage,omitempty"` // where it failed: fetch, checkout, data, generate, release, check, publish
+	Stage    string     `json:"stage,omitempty"` // where it failed: fetch, checkout, data, generate, unpack, release, check, publish
 	Error    string     `json:"error,omitempty"`
 	LogTail  string     `json:"log_tail,omitempty"` // of the log of a build that failed
 	Mistakes []string   `json:"mistakes,omitempty"` // lines of rule files that were left out

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"xeiaso.net/site/internal/secret"
+	"xeiaso.net/site/xesite/release"
 	"xeiaso.net/site/xesite/state"
 )
 
@@ -69,6 +70,10 @@ type Config struct {
 
 	// Keep is the number of releases to keep for [Site.Rollback]. If zero, 10.
 	Keep int
+
+	// UploadLimits bound the archives that [Site.Upload] takes. The zero value
+	// is good.
+	UploadLimits release.Limits
 
 	// LiveReload makes open pages load again after each publication. It is for
 	// development: it adds a script to every page.

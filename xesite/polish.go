@@ -15,9 +15,14 @@ import (
 // responses that began before.
 const collectGrace = 10 * time.Minute
 
-// collect removes the releases that are no longer kept. It runs between
-// builds, so nobody is counting on a blob that is about to go.
+// collect removes the releases that are no longer kept. While somebody writes a
+// release, who counts on blobs that nothing else may use any more, it leaves
+// that to the next time.
 func (s *Site) collect(ctx context.Context) {
+	if !s.writing.TryLock() {
+		return
+	}
+	defer s.writing.Unlock()
 	s.publishing.Lock() // a rollback may need what is about to go
 	defer s.publishing.Unlock()
 	keep, err := s.store.Prune(channel, s.cfg.Keep, collectGrace)

@@ -22,6 +22,7 @@ const (
 	SourceSignal   = "sighup"
 	SourceData     = "data"
 	SourcePatreon  = "patreon"
+	SourceUpload   = "upload" // of an archive, see [Site.Upload]
 )
 
 // Trigger is a reason to look for something new.
@@ -46,7 +47,7 @@ type Trigger struct {
 
 // sources are all values of the metrics' label.
 var sources = []string{
-	SourceStart, SourcePoll, SourceWatch, SourceSchedule, SourceAdmin, SourceSignal, SourceData, SourcePatreon,
+	SourceStart, SourcePoll, SourceWatch, SourceSchedule, SourceAdmin, SourceSignal, SourceData, SourcePatreon, SourceUpload,
 	"github", "gitlab", "forgejo", "bitbucket", "other",
 }
 

@@ -22,6 +22,8 @@ func (s *Site) build(ctx context.Context, b *batch) Build {
 	run := &run{site: s, ctx: ctx, batch: b}
 	run.record = Build{Triggers: b.sources(), Started: time.Now().UTC()}
 	defer s.setRunning(nil)
+	s.writing.RLock()
+	defer s.writing.RUnlock()
 	err := run.fetch()
 	if err == nil && run.known() {
 		run.record.Result = ResultKnown
@@ -53,7 +55,15 @@ func (s *Site) build(ctx context.Context, b *batch) Build {
 // at notes where the build is, for its record and for who asks meanwhile.
 func (r *run) at(stage string) {
 	r.record.Stage = stage
-	r.site.setRunning(&r.record)
+	r.show()
+}
+
+// show lets people see where the build is. An upload takes moments, and must
+// not hide a build.
+func (r *run) show() {
+	if !r.uploaded {
+		r.site.setRunning(&r.record)
+	}
 }
 
 func (s *Site) setRunning(b *Build) {
@@ -80,6 +90,8 @@ type run struct {
 	dir  string // of our scratch files
 	tree string // the checkout
 	rel  *release.Release
+
+	uploaded bool // there is no source, see upload.go
 }
 
 // fetch finds the newest revision and the data files: what decides whether
@@ -106,8 +118,8 @@ func (r *run) known() bool {
 	if r.rev.ID == "" || r.site.degraded() || r.site.serving.Load() == nil {
 		return false
 	}
-	if _, published := r.site.keys.commit(r.rev.ID); published && r.site.held() && !r.batch.byPerson() {
-		return true // not even with newer data: who rolled back had a reason
+	if r.heldBack() {
+		return true
 	}
 	if r.batch.rebuild() {
 		return false
@@ -117,6 +129,13 @@ func (r *run) known() bool {
 		return false
 	}
 	return result != ResultFailed || r.batch.polled()
+}
+
+// heldBack reports whether a person has chosen what is served, and this is no
+// news against it: not even with newer data, since who chose had a reason.
+func (r *run) heldBack() bool {
+	_, published := r.site.keys.commit(r.rev.ID)
+	return published && r.site.held() && !r.batch.byPerson()
 }
 
 // number returns the number of the build. A poll that meets the same trouble as
@@ -135,16 +154,13 @@ func (r *run) number(failed bool) (uint64, error) {
 // begin gives the build its number, its log and its directory. Failed says
 // that it has come to grief already.
 func (r *run) begin(failed bool) error {
-	number, err := r.number(failed)
-	if err != nil {
+	notes := r.log
+	number, err := r.takeNumber(failed)
+	if number == 0 {
 		return err
 	}
-	r.record.Number = number
-	notes := r.log
 	logger := r.site.log.With("build", number)
-	if r.log, err = r.site.history.newLog(number, logger); err != nil {
-		r.log = &buildLog{last: tail{max: maxLogTail}, logger: logger}
-	}
+	r.log.logger = logger
 	logger.InfoContext(r.ctx, "build started", "commit", r.record.Commit, "triggers", r.record.Triggers)
 	r.log.printf("build %d of %s %s, for: %s", number, orDash(r.rev.Short()), r.rev.Subject, strings.Join(r.record.Triggers, ", "))
 	if notes != nil {
@@ -153,9 +169,24 @@ func (r *run) begin(failed bool) error {
 		notes.mu.Unlock()
 		fmt.Fprint(r.log, earlier)
 	}
-	r.site.setRunning(&r.record)
+	r.show()
 	r.dir = r.site.path("build", fmt.Sprintf("%d-%s", number, orDash(r.rev.Short())))
 	return errors.Join(err, os.MkdirAll(r.dir, 0o700))
+}
+
+// takeNumber gives the build its number and the log that makes it taken: an
+// upload may begin at the same time.
+func (r *run) takeNumber(failed bool) (number uint64, err error) {
+	r.site.numbering.Lock()
+	defer r.site.numbering.Unlock()
+	if number, err = r.number(failed); err != nil {
+		return 0, err
+	}
+	r.record.Number = number
+	if r.log, err = r.site.history.newLog(number, r.site.log); err != nil {
+		r.log = &buildLog{last: tail{max: maxLogTail}, logger: r.site.log}
+	}
+	return number, err
 }
 
 func orDash(s string) string {
@@ -236,10 +267,21 @@ func (r *run) release() error {
 		return err
 	}
 	defer root.Close()
-	rel, report, err := r.site.store.Write(r.ctx, root.FS())
+	return r.write(root.FS())
+}
+
+// write makes a release of files.
+func (r *run) write(files fs.FS) error {
+	rel, report, err := r.site.store.Write(r.ctx, files)
 	if err != nil {
 		return err
 	}
+	r.wrote(rel, report)
+	return nil
+}
+
+// wrote notes what the release is.
+func (r *run) wrote(rel *release.Release, report *release.Report) {
 	r.rel = rel
 	r.record.Release, r.record.Files = rel.ID, report.Files
 	for i, m := range report.Mistakes {
@@ -252,7 +294,6 @@ func (r *run) release() error {
 		r.log.printf("left out: %s", path)
 	}
 	r.log.printf("release %s: %d files, %d bytes, %d new contents", rel.ID.Short(), report.Files, report.Bytes, report.NewBlobs)
-	return nil
 }
 
 // openOutput opens what the builder has made, where it was told to or where
@@ -303,9 +344,14 @@ func (r *run) check() error {
 }
 
 func (r *run) publish() error {
-	if cur := r.site.serving.Load(); cur != nil && cur.rel.ID == r.rel.ID && !r.site.degraded() {
+	r.site.publishing.Lock()
+	defer r.site.publishing.Unlock()
+	if r.served() {
 		r.record.Result = ResultUnchanged
 		return nil
+	}
+	if !r.uploaded && r.heldBack() {
+		return errOvertaken
 	}
 	pub, err := r.site.publish(r.ctx, r.rel, release.PublishOptions{
 		Release: r.rel.ID, Commit: r.rev.ID, Build: r.record.Number, Reason: strings.Join(r.record.Triggers, ","),
@@ -317,6 +363,16 @@ func (r *run) publish() error {
 	return nil
 }
 
+// served reports whether the release is what is served already.
+func (r *run) served() bool {
+	cur := r.site.serving.Load()
+	return cur != nil && cur.rel.ID == r.rel.ID && !r.site.degraded()
+}
+
+// errOvertaken is the error of a build that ran while a person chose what to
+// serve: it began before and has nothing that was new then.
+var errOvertaken = errors.New("a release was uploaded or rolled back to meanwhile, and this commit was published before")
+
 // end writes down how the build went.
 func (r *run) end(err error) Build {
 	s := r.site
@@ -327,7 +383,10 @@ func (r *run) end(err error) Build {
 		r.record.Stage = ""
 	case r.ctx.Err() != nil:
 		r.record.Result, err = ResultSuperseded, context.Cause(r.ctx)
-	case errors.As(err, &rejected):
+	case errors.Is(err, errOvertaken):
+		r.record.Result = ResultSuperseded
+		r.key = "" // what is known of the commit is that it was published
+	case errors.As(err, &rejected), errors.Is(err, release.ErrArchive), errors.Is(err, release.ErrTooLarge):
 		r.record.Result = ResultRejected
 	default:
 		r.record.Result = ResultFailed

@@ -44,7 +44,12 @@ type Site struct {
 	reload     reloader
 	events     eventQueue
 	publishing sync.Mutex // one publication at a time, and none while releases are removed
-	mark       string     // of the processes of this data directory's builds
+	numbering  sync.Mutex // one build at a time gets its number
+	// writing is read-locked from the first blob of a release to its
+	// publication, and locked while blobs are removed.
+	writing  sync.RWMutex
+	repolish chan struct{} // has room for one: something was published aside from builds
+	mark     string        // of the processes of this data directory's builds
 
 	serving atomic.Pointer[serving]
 
@@ -95,7 +100,7 @@ func New(ctx context.Context, cfg Config) (*Site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Site{cfg: cfg, log: cfg.Logger, queue: newQueue(), drained: make(chan struct{})}
+	s := &Site{cfg: cfg, log: cfg.Logger, queue: newQueue(), drained: make(chan struct{}), repolish: make(chan struct{}, 1)}
 	for _, dir := range []string{"", "build", "builds", "cache", "git", "state"} {
 		if err := atomicfile.MkdirAll(s.path(dir), 0o700); err != nil {
 			return nil, fmt.Errorf("xesite: data directory: %w", err)
@@ -272,7 +277,8 @@ func (e *NotBuilderError) Error() string {
 
 // Rollback publishes a release again that was published before. Commits that
 // were built already are not published again by polls, hooks or a restart,
-// so it stays until there is a new commit or a rebuild is asked for.
+// so it stays until there is a new commit or a rebuild is asked for. The same
+// goes for a build of such a commit that runs meanwhile.
 func (s *Site) Rollback(ctx context.Context, id release.ID) (Current, error) {
 	if holder, mine := s.lease.holder(); !mine {
 		return Current{}, &NotBuilderError{holder}
@@ -289,6 +295,8 @@ func (s *Site) Rollback(ctx context.Context, id release.ID) (Current, error) {
 	if err != nil {
 		return Current{}, err
 	}
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
 	pub, err := s.publish(ctx, rel, release.PublishOptions{
 		Release: id, Commit: pubs[i].Commit, Build: pubs[i].Build, Reason: reasonRollback,
 	})
@@ -306,13 +314,12 @@ const reasonRollback = "rollback"
 // held reports whether what is served was chosen by a person.
 func (s *Site) held() bool {
 	v := s.serving.Load()
-	return v != nil && v.pub.Reason == reasonRollback
+	return v != nil && (v.pub.Reason == reasonRollback || v.pub.Reason == SourceUpload)
 }
 
-// publish moves the pointer, serves the release and tells the world.
+// publish moves the pointer, serves the release and tells the world. The caller
+// holds publishing.
 func (s *Site) publish(ctx context.Context, rel *release.Release, opts release.PublishOptions) (*release.Publication, error) {
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
 	fence, mine := s.lease.fence()
 	if !mine {
 		holder, _ := s.lease.holder()

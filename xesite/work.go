@@ -218,7 +218,15 @@ func (s *Site) work(ctx context.Context) {
 func (s *Site) next(ctx context.Context) *batch {
 	quiet, stop := context.WithCancel(ctx)
 	var polishing sync.WaitGroup
-	polishing.Go(func() { s.polish(quiet) })
+	polishing.Go(func() {
+		for s.polish(quiet); quiet.Err() == nil; s.polish(quiet) {
+			select {
+			case <-s.repolish:
+			case <-quiet.Done():
+				return
+			}
+		}
+	})
 	b := s.queue.take(ctx)
 	stop()
 	polishing.Wait()

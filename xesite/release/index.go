@@ -177,7 +177,9 @@ func clash(files []File) string {
 
 // Changes tells two releases apart by path.
 type Changes struct {
-	Added, Changed, Removed []string // sorted
+	Added   []string `json:"added"` // sorted, as the others are
+	Changed []string `json:"changed"`
+	Removed []string `json:"removed"`
 }
 
 // Empty reports whether nothing differs.

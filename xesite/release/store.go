@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"xeiaso.net/site/internal/atomicfile"
@@ -22,10 +23,17 @@ import (
 
 // Store keeps releases in a directory. Any number of processes may read from
 // one; the methods that write ([Store.Write], [Store.Publish],
-// [Store.Compress], [Store.Collect]) belong to whoever holds the builder's
-// lease, one at a time. [Store.Publish] is safe even if two believe that they
-// do.
-type Store struct{ dir string }
+// [Store.Compress], [Store.Collect]) belong to the process that holds the
+// builder's lease. There they may be called from any number of goroutines,
+// Collect excepted: it must not run between a Write and the publication of what
+// that has written. [Store.Publish] is safe even if two processes believe that
+// they hold the lease.
+type Store struct {
+	dir string
+	// committing makes one batch durable after the other: one that counts on a
+	// blob of another must not be published before that is on disk.
+	committing sync.Mutex
+}
 
 // Open opens the store in dir, which is made if it is not there.
 func Open(dir string) (*Store, error) {

@@ -228,6 +228,8 @@ const fewFiles = 32
 
 // commit makes the batch durable, then visible.
 func (b *batch) commit() error {
+	b.store.committing.Lock()
+	defer b.store.committing.Unlock()
 	if len(b.pending) == 0 {
 		return nil
 	}
