@@ -122,3 +122,57 @@ func BenchmarkLoad(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkWriteZip writes the zip of a release: from its variants, as a site
+// has them, and without, as an importer would pay.
+func BenchmarkWriteZip(b *testing.B) {
+	store, dir := openStore(b)
+	_, site := onDisk(b, bigSite(5000))
+	rel, _, err := store.Write(b.Context(), site)
+	if err != nil {
+		b.Fatal(err)
+	}
+	run := func(b *testing.B) {
+		size := int64(0)
+		for b.Loop() {
+			var n counter
+			if err := rel.WriteZip(b.Context(), &n); err != nil {
+				b.Fatal(err)
+			}
+			size = int64(n)
+		}
+		b.SetBytes(size)
+	}
+	b.Run("files=5000", run)
+	variants, err := filepath.Glob(filepath.Join(dir, "blobs/*/*.gz1"))
+	for _, path := range variants {
+		err = errors.Join(err, os.Remove(path))
+	}
+	if err == nil {
+		rel, err = store.Release(b.Context(), rel.ID)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("files=5000/without-variants", run)
+}
+
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+// BenchmarkOpenZip checks and hashes a zip, until it can be served.
+func BenchmarkOpenZip(b *testing.B) {
+	rel, _, err := release.New(b.Context(), bigSite(1000))
+	if err != nil {
+		b.Fatal(err)
+	}
+	zip := zipOf(b, rel)
+	b.SetBytes(int64(len(zip)))
+	for b.Loop() {
+		openZip(b, zip)
+	}
+}
