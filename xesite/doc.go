@@ -35,6 +35,10 @@
 // published. [Config.OnPublish] is told which paths were added, changed and
 // removed.
 //
+// A site that was built elsewhere is published by [Site.Upload], without a
+// generator and otherwise in the same way; [release.Release.WriteZip] is how it
+// gets out again.
+//
 // # Failure
 //
 // The last good release is served, whatever breaks: the remote, the generator,
@@ -47,7 +51,7 @@
 //
 //	blobs/ releases/ channels/   releases, see package release; Config.Keep bounds them
 //	git/                         mirrors of the repository and its submodules
-//	build/                       scratch of the build that runs
+//	build/                       scratch of the build that runs, and of uploads
 //	cache/                       caches of generators, kept directories, data files
 //	builds/                      records and logs of the last 100 builds, 4 MiB each at most
 //	state/ lock                  what instances agree on

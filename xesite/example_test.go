@@ -103,6 +103,30 @@ func ExampleNew() {
 	// 200 made by a function
 }
 
+// A site that is built elsewhere, and asked beforehand what would change.
+func ExampleSite_Upload() {
+	upload := func(site *xesite.Site, path string) error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		plan, err := site.Upload(context.Background(), xesite.Upload{Archive: f, DryRun: true})
+		if err != nil {
+			return err
+		}
+		if plan.Result != xesite.ResultPublished || len(plan.Changes.Removed) > 10 {
+			return fmt.Errorf("not published: %s %s, removes %q", plan.Result, plan.Error, plan.Changes.Removed)
+		}
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		_, err = site.Upload(context.Background(), xesite.Upload{Archive: f})
+		return err
+	}
+	_ = upload
+}
+
 // Patrons, prices, events: what a build needs from elsewhere. If the service
 // is down, the last good value is used.
 func ExampleDataFile() {

@@ -17,8 +17,38 @@
 //	rel, report, err := store.Write(ctx, os.DirFS("_site"))
 //	pub, err := store.Publish(ctx, "production", release.PublishOptions{Release: rel.ID})
 //
-// [New] makes a release in memory, for tests and for sites in an [embed.FS].
+// [New] makes a release in memory, for tests and for sites in an [embed.FS];
+// [OpenZip] one that stays in its zip.
 // Package serve answers HTTP requests from a release.
+//
+// # Archives
+//
+// A zip is how a release travels. [Release.WriteZip] writes a standard one:
+// text deflated, the rest stored, the rules as the files that they are at other
+// hosts, and the same bytes for the same release wherever and whenever.
+// [OpenArchive] reads it, or any other zip or tar, as an [fs.FS]:
+//
+//	archive, err := release.OpenArchive(ctx, f, size, "", release.Limits{})
+//	defer archive.Close()
+//	rel, report, err := store.Write(ctx, archive)
+//
+// [OpenZip] and [Archive.Release] leave the contents where they are, to be
+// served straight from the archive.
+//
+// In an archive of a folder, such as the Finder and forges make, the folder is
+// taken away: if everything is in one directory, and the home page too. What
+// the Finder adds in __MACOSX is left out. A zip of WriteZip is taken as it
+// is; its comment tells.
+//
+// An archive comes from somewhere else, so it is refused, with [ErrArchive] and
+// the member's name, rather than read in a way that its maker did not mean:
+// names that are absolute, lead out, or have backslashes, drive letters,
+// control characters or anything but UTF-8; names that are there twice or are
+// a file and a directory (those that differ in case are two); links, devices
+// and sparse files; encryption; methods other than deflate; members that
+// overlap; a directory that contradicts what it lists; whatever is cut off or
+// has not its checksum. [Limits] bound what it may hold before anything is
+// unpacked. Nothing is ever written under a name out of an archive.
 //
 // # On disk
 //
