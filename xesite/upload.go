@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -117,8 +118,8 @@ func (s *Site) spool(src io.Reader, limit int64) (f *os.File, size int64, err er
 		return nil, 0, err
 	}
 	body := &rememberError{r: io.LimitReader(src, limit+1)}
-	err = os.Remove(f.Name())
-	if err == nil {
+	// Somebody who cleans up may have been faster.
+	if err = os.Remove(f.Name()); err == nil || errors.Is(err, fs.ErrNotExist) {
 		size, err = io.Copy(f, body)
 	}
 	switch {

@@ -9,7 +9,6 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -168,28 +167,6 @@ func TestUnzipReadsTheZip(t *testing.T) {
 	info, err := os.Stat(filepath.Join(dir, "index.html"))
 	if err != nil || info.Mode() != 0o644 || info.ModTime().UTC().Year() > 1980 {
 		t.Errorf("%v, %v", info, err)
-	}
-}
-
-// More members than the 16-bit fields can count.
-func TestZipOfManyFiles(t *testing.T) {
-	unzip := need.Program(t, "unzip", "apt-get install unzip")
-	fsys := fstest.MapFS{}
-	for i := range 66_000 {
-		fsys[fmt.Sprintf("%d/%d", i%5, i)] = &fstest.MapFile{Data: []byte("x")}
-	}
-	r, _, err := release.New(t.Context(), fsys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := zipOf(t, r)
-	if got := openZip(t, b); got.ID != r.ID {
-		t.Errorf("%d files", len(got.Index.Files))
-	}
-	path := filepath.Join(t.TempDir(), "many.zip")
-	must(t, os.WriteFile(path, b, 0o644))
-	if out, err := exec.CommandContext(t.Context(), unzip, "-tqq", path).CombinedOutput(); err != nil {
-		t.Errorf("unzip -t: %v\n%.1000s", err, out)
 	}
 }
 
@@ -470,10 +447,11 @@ func TestLimitsHold(t *testing.T) {
 // The files of an archive can be read in any order and place, though some are
 // inflated.
 func TestReleaseOfAZipIsAFileSystem(t *testing.T) {
-	r := openZip(t, foreign(t, nil, "index.html", long, "a/b.txt", strings.Repeat(long, 10), "a/c", "1"))
-	if err := fstest.TestFS(r.FS(), "index.html", "a/b.txt", "a/c"); err != nil {
+	small := openZip(t, foreign(t, nil, "index.html", long[:200], "a/b.txt", long[:300], "a/c", "1"))
+	if err := fstest.TestFS(small.FS(), "index.html", "a/b.txt", "a/c"); err != nil {
 		t.Fatal(err)
 	}
+	r := openZip(t, foreign(t, nil, "a/b.txt", strings.Repeat(long, 10)))
 	i, _ := r.Index.Find("a/b.txt")
 	body, err := r.Open(i, release.Identity)
 	if err != nil {
