@@ -11,7 +11,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -196,42 +195,41 @@ func detect(head []byte) string {
 // newArchive puts the members of an archive in order. Verbatim says that the
 // archive was written by this package, so that its paths are the release's.
 func newArchive(r io.ReaderAt, format string, members []member, dirs []string, verbatim bool) (*Archive, error) {
-	if err := checkDirs(members, dirs); err != nil {
+	if err := checkNames(members, dirs); err != nil {
 		return nil, err
 	}
 	if !verbatim {
 		members = unwrap(slices.DeleteFunc(members, func(m member) bool { return strings.HasPrefix(m.name, macOSForks) }))
 	}
-	slices.SortStableFunc(members, func(a, b member) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(members, func(a, b member) int { return strings.Compare(a.name, b.name) })
 	a := &Archive{r: r, format: format, members: members, files: make([]File, len(members))}
 	for i, m := range members {
-		if i > 0 && members[i-1].name == m.name {
-			return nil, refuse(m.name, "it is there twice")
-		}
 		if (m.name == redirectsFile || m.name == headersFile) && m.size > maxRuleFile {
 			return nil, fmt.Errorf("%w: member %q has %d bytes, and at most %d are read", ErrTooLarge, m.name, m.size, maxRuleFile)
 		}
 		a.files[i] = File{Path: m.name, Size: m.size}
 	}
-	if dir := clash(a.files); dir != "" {
-		return nil, refuse(dir, "it is a file and a directory")
-	}
 	return a, nil
 }
 
-// checkDirs refuses files that are directories according to an entry of their
-// own; clash finds the rest.
-func checkDirs(members []member, dirs []string) error {
-	files := make(map[string]bool, len(members))
+// checkNames refuses names that are there twice, or as a file and a directory,
+// which may have an entry of its own.
+func checkNames(members []member, dirs []string) error {
+	all := make([]File, 0, len(members)+len(dirs))
 	for _, m := range members {
-		files[m.name] = true
+		all = append(all, File{Path: m.name})
 	}
 	for _, dir := range dirs {
-		for ; dir != "."; dir = path.Dir(dir) {
-			if files[dir] {
-				return refuse(dir, "it is a file and a directory")
-			}
+		all = append(all, File{Path: dir + "/"})
+	}
+	slices.SortFunc(all, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	for i := 1; i < len(all); i++ {
+		if name := all[i].Path; name == all[i-1].Path && !strings.HasSuffix(name, "/") {
+			return refuse(name, "it is there twice")
 		}
+	}
+	if dir := clash(all); dir != "" {
+		return refuse(dir, "it is a file and a directory")
 	}
 	return nil
 }

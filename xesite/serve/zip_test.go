@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -189,6 +190,41 @@ func TestRangesOfAZip(t *testing.T) {
 	if status := h.Serve(w, r); status != w.Code || w.Code != 200 || w.Header().Get("Content-Length") != fmt.Sprint(len(gz)) {
 		t.Errorf("Serve returns %d, sent %d with %v", status, w.Code, w.Header())
 	}
+}
+
+// What is sent may be larger than the memory.
+func TestLargeMembersAreNotHeldInMemory(t *testing.T) {
+	const size = 64 << 20
+	b := zipped(t, "large.html", strings.Repeat("\x00", size))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	h := serve.New(fromZip(t, b), serve.Options{})
+	for _, accept := range []string{"identity", "gzip"} {
+		r := httptest.NewRequest("GET", "/large.html", nil)
+		r.Header.Set("Accept-Encoding", accept)
+		w := &sink{header: http.Header{}}
+		h.ServeHTTP(w, r)
+		if want := fmt.Sprint(w.n); w.header.Get("Content-Length") != want || accept == "identity" && w.n != size {
+			t.Errorf("%s: %d bytes, %v", accept, w.n, w.header)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > size/16 {
+		t.Errorf("%d bytes were allocated for a content of %d", got, size)
+	}
+}
+
+// sink counts what is written.
+type sink struct {
+	header http.Header
+	n      int64
+}
+
+func (s *sink) Header() http.Header { return s.header }
+func (s *sink) WriteHeader(int)     {}
+func (s *sink) Write(p []byte) (int, error) {
+	s.n += int64(len(p))
+	return len(p), nil
 }
 
 // FuzzZip opens anything as a zip and asks for each of its files, and for a
