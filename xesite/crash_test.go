@@ -5,6 +5,7 @@ package xesite_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,6 +75,7 @@ func runChild(config string) error {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
+	mux.Handle("/api/", site.AdminHandler(xesite.Admin{Loopback: true}))
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -252,6 +254,68 @@ func TestKillAtAnyMomentLosesAtMostTheBuild(t *testing.T) {
 	if left := generators(t, c.DataDir); len(left) > 0 {
 		t.Errorf("still running: %q", left)
 	}
+	if left := glob(t, filepath.Join(c.DataDir, "build", "*")); len(left) > 0 {
+		t.Errorf("left in the build directory: %v", left)
+	}
+}
+
+func TestKillDuringAnUploadLosesAtMostTheUpload(t *testing.T) {
+	kills := 12
+	if testing.Short() {
+		kills = 4
+	}
+	repo := crashRepo(t)
+	c := childConfig{DataDir: t.TempDir(), Remote: repo.Bare, Poll: -1, Instance: "child", Line: copyPages}
+	p := startChild(t, c)
+	p.shows("0")
+	upload := func(page string) (int, error) {
+		pairs := []string{"index.html", page, "same.html", page}
+		for i := range 50 {
+			pairs = append(pairs, fmt.Sprintf("%d.txt", i), strings.Repeat(page+" ", 2000))
+		}
+		req, err := http.NewRequest(http.MethodPut, p.url+"/api/releases", bytes.NewReader(zipOf(t, pairs...)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return 0, err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err == nil && resp.StatusCode >= 400 {
+			err = fmt.Errorf("status %d: %s", resp.StatusCode, body)
+		}
+		return resp.StatusCode, err
+	}
+	start := time.Now()
+	if _, err := upload("1"); err != nil {
+		t.Fatal(err)
+	}
+	whole := time.Since(start)
+	good := "1"
+	for i := range kills {
+		page := fmt.Sprint(i + 2)
+		sent := make(chan struct{})
+		go func() { defer close(sent); upload(page) }()
+		<-time.After(rand.N(whole + whole/4))
+		p.kill()
+		<-sent
+
+		c.Instance = fmt.Sprint("child ", i) // to be told from the dead one
+		p = startChild(t, c)
+		code, body := p.get("/")
+		if _, same := p.get("/same"); code != 200 || body != good && body != page || same != body {
+			t.Fatalf("after kill %d: %d %.100q and %.100q, want %s or %s", i, code, body, same, good, page)
+		}
+		wait.Until(t, "the child builds", func() bool { return p.status().Builder == c.Instance })
+		if status, err := upload(page); err != nil || status != 201 && body != page {
+			t.Fatalf("after kill %d: status %d, %v", i, status, err)
+		}
+		p.shows(page)
+		good = page
+	}
+	p.stop()
 	if left := glob(t, filepath.Join(c.DataDir, "build", "*")); len(left) > 0 {
 		t.Errorf("left in the build directory: %v", left)
 	}
