@@ -350,7 +350,7 @@ func (r *run) publish() error {
 		r.record.Result = ResultUnchanged
 		return nil
 	}
-	if !r.uploaded && r.heldBack() {
+	if !r.uploaded && !r.site.degraded() && r.heldBack() {
 		return errOvertaken
 	}
 	pub, err := r.site.publish(r.ctx, r.rel, release.PublishOptions{
