@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 
 	"xeiaso.net/site/xesite/release"
 )
@@ -38,12 +37,18 @@ type Gates struct {
 	MaxFiles               int
 	MaxBytes, MaxFileBytes int64
 
-	// Links refuses a release with links from page to page that end nowhere.
-	Links bool
+	// Func, if not nil, is asked last, for instance by package links. Its error
+	// is the reason in the build's record.
+	Func func(ctx context.Context, c Candidate) error
+}
 
-	// Func, if not nil, is asked last. Current is nil if there is none. Its
-	// error is the reason in the build's record.
-	Func func(ctx context.Context, current, next *release.Release) error
+// Candidate is a release that is to be published.
+type Candidate struct {
+	Current  *release.Release // what is served; nil if nothing is
+	Next     *release.Release
+	SiteURL  string   // where it will be served; ends in a slash
+	Preview  bool     // it is not for the site itself
+	Mistakes []string // lines of rule files that were left out
 }
 
 // rejection is the error of a release that did not pass the gates.
@@ -59,21 +64,16 @@ func rejectf(format string, args ...any) error {
 // for an accident.
 const shrinkFrom = 50
 
-// check returns a [*rejection] if the next release of the site at siteURL must
-// not follow the current one, which may be nil. Mistakes are those in its rule
-// files.
-func (g Gates) check(ctx context.Context, siteURL string, current, next *release.Release, mistakes []string) error {
-	err := cmp.Or(g.checkFiles(current, next), g.checkSize(next.Index))
-	if err == nil && g.StrictRules && len(mistakes) > 0 {
-		err = rejectf("%d lines of rule files are wrong, such as: %s", len(mistakes), mistakes[0])
-	}
-	if err == nil && g.Links {
-		err = checkLinks(ctx, siteURL, next)
+// check returns a [*rejection] if the candidate must not be published.
+func (g Gates) check(ctx context.Context, c Candidate) error {
+	err := cmp.Or(g.checkFiles(c.Current, c.Next), g.checkSize(c.Next.Index))
+	if err == nil && g.StrictRules && len(c.Mistakes) > 0 {
+		err = rejectf("%d lines of rule files are wrong, such as: %s", len(c.Mistakes), c.Mistakes[0])
 	}
 	if err != nil || g.Func == nil {
 		return err
 	}
-	if err := g.Func(ctx, current, next); err != nil {
+	if err := g.Func(ctx, c); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
@@ -117,13 +117,4 @@ func (g Gates) checkSize(x *release.Index) error {
 		}
 	}
 	return nil
-}
-
-// few joins the first of a list for an error.
-func few(list []string) string {
-	const most = 10
-	if len(list) > most {
-		return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
-	}
-	return strings.Join(list, ", ")
 }

@@ -78,6 +78,12 @@ type Branched interface {
 // ErrNotBuilt is the error of a trigger for a branch that is not built.
 var ErrNotBuilt = errors.New("xesite: this branch is not built")
 
+// Check returns what is wrong with the previews of a site.
+func (p Previews) Check(source Source, siteURL string) error {
+	_, err := p.withDefaults(source, siteURL)
+	return err
+}
+
 // withDefaults returns the previews with every field set, or what is wrong.
 func (p Previews) withDefaults(source Source, siteURL string) (*Previews, error) {
 	if _, ok := source.(Branched); !ok {
@@ -189,7 +195,10 @@ func (s *Site) resolve(t *Trigger) error {
 	s.previews.mu.Lock()
 	own := s.previews.own
 	s.previews.mu.Unlock()
+	holder, mine := s.lease.holder()
 	switch {
+	case own == "" && !mine && holder != "":
+		// The builder knows more.
 	case own == "", t.Branch == own:
 		// As long as the site's own branch is not known, this may be it. If it
 		// is not, the next look at the branches finds the push.

@@ -248,6 +248,9 @@ func (r *run) release() error {
 	}
 	defer root.Close()
 	rel, report, err := r.site.store.Write(r.ctx, root.FS())
+	if errors.Is(err, release.ErrRefused) {
+		return &rejection{err.Error()}
+	}
 	if err != nil {
 		return err
 	}
@@ -285,11 +288,11 @@ func (r *run) check() error {
 	if r.batch.force() {
 		return nil
 	}
-	var before *release.Release
+	c := Candidate{Next: r.rel, SiteURL: r.ch.siteURL, Preview: r.record.Channel != "", Mistakes: r.record.Mistakes}
 	if cur := r.ch.serving.Load(); cur != nil {
-		before = cur.rel
+		c.Current = cur.rel
 	}
-	return r.site.cfg.Gates.check(r.ctx, r.ch.siteURL, before, r.rel, r.record.Mistakes)
+	return r.site.cfg.Gates.check(r.ctx, c)
 }
 
 func (r *run) publish() error {

@@ -105,7 +105,7 @@ func (s *Site) collectTriggers(ctx context.Context) {
 				continue
 			}
 			var t Trigger
-			if json.Unmarshal(value, &t) == nil {
+			if json.Unmarshal(value, &t) == nil && s.resolve(&t) == nil {
 				s.queue.add(t)
 			}
 			// Queued first: a crash in between only builds once more.
