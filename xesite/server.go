@@ -102,10 +102,12 @@ func (c *connections) count(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// closing closes connections after their answers from drain on.
+// closing closes connections after their answers from drain on, and always
+// after a chunked request: one that had a Content-Length too must not be
+// followed by another (RFC 9112 section 6.1), and net/http does not tell.
 func (c *connections) closing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if c.draining.Load() {
+		if c.draining.Load() || len(r.TransferEncoding) > 0 {
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
