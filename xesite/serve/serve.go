@@ -277,8 +277,8 @@ func (h *Handler) report(err error) {
 }
 
 // serveRange answers from identity, after the conditions have passed. The
-// bookkeeping of ranges is net/http's; it sees the same validators, and comes
-// to the same verdict.
+// bookkeeping of ranges is net/http's, which does not get to see the
+// conditions: it reads odd ones in its own way.
 func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route) int {
 	rep := &rt.content.reps[0]
 	body, file := h.body(rt.content, rep)
@@ -290,6 +290,7 @@ func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route) 
 		header[f.key] = f.values
 	}
 	header["Etag"] = rep.etag
+	r = &http.Request{Method: r.Method, Header: http.Header{"Range": r.Header["Range"]}}
 	if file == nil {
 		http.ServeContent(w, r, "", rt.content.modified, bytes.NewReader(*body))
 	} else {
