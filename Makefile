@@ -14,7 +14,7 @@ GOFUMPT := $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)/gofumpt
 # How long each fuzz target runs.
 FUZZTIME := 10s
 
-.PHONY: build test lint install bench fuzz clean
+.PHONY: build test soak lint install bench fuzz clean
 
 build:
 	go build ./...
@@ -22,6 +22,11 @@ build:
 # Everything that has to pass. Nothing is skipped for want of a program.
 test: install lint
 	XESITE_TEST_REQUIRE=1 go test -race -p 1 -timeout 20m ./...
+
+# The same proofs at full length: hundreds of kills, hours of traffic. It takes
+# about half an hour.
+soak: install
+	XESITE_TEST_REQUIRE=1 XESITE_TEST_SOAK=1 go test -count 1 -p 1 -timeout 90m -v -run 'Soak' ./xesite/... ./example
 
 lint: $(STATICCHECK) $(GOFUMPT)
 	go vet ./...

@@ -59,6 +59,7 @@ var rules = []rule{
 	},
 	{pkg: "xesite/release", third: compression},
 	{pkg: "xesite/serve", own: []string{"xesite/release"}, third: compression},
+	{pkg: "xesite/links", own: []string{"xesite/release", "xesite/serve"}, third: append([]string{"golang.org/x/net/html"}, compression...)},
 	{pkg: "xesite/hook"},
 	{pkg: "xesite/state"},
 	{pkg: "xesite/state/statetest", own: []string{"xesite/state"}},

@@ -34,7 +34,12 @@ type config struct {
 	buildEnv, cachePaths             []string
 	keep                             int
 	siteURL                          string
-	devel                            bool
+	devel, checkLinks                bool
+	assetGrace                       time.Duration
+	previewBranches                  []string
+	previewDomain                    string
+	previewToken                     xesite.Secret
+	previewExpiry                    time.Duration
 	hookSecrets                      map[string][]xesite.Secret // by forge
 	redirectDomain, onionDomain      string
 	notifyCommand                    string
@@ -69,6 +74,8 @@ func (c *config) flags() *flag.FlagSet {
 	listVar(fs, &c.buildEnv, "build-env", "comma-separated `names` of variables that the command may see")
 	listVar(fs, &c.cachePaths, "cache-paths", "comma-separated `directories` of the build directory to keep between builds")
 	intVar(fs, &c.keep, "keep", 10, "`number` of releases to keep")
+	durationVar(fs, &c.assetGrace, "asset-grace", 24*time.Hour, "`time` for which fingerprinted files of earlier releases stay; 0 is none")
+	fs.BoolVar(&c.checkLinks, "check-links", false, "refuse a release in which links between pages lead nowhere")
 	fs.StringVar(&c.siteURL, "site-url", "http://localhost:3000/", "canonical `URL` of the site")
 	fs.BoolVar(&c.devel, "devel", false, "build the current directory, again at each change, and reload open pages")
 	c.hookSecrets = map[string][]xesite.Secret{}
@@ -77,6 +84,10 @@ func (c *config) flags() *flag.FlagSet {
 			c.hookSecrets[forge] = append(c.hookSecrets[forge], secrets...)
 		})
 	}
+	listVar(fs, &c.previewBranches, "preview-branches", "comma-separated `patterns` of branches that get a preview when they are pushed, * for all (default: none)")
+	fs.StringVar(&c.previewDomain, "preview-domain", "", "`host` below which each preview has its own, or a path such as /preview (default: preview. and the site's host)")
+	secretVar(fs, "preview-token", "what visitors of previews are asked for", oneSecret(&c.previewToken))
+	durationVar(fs, &c.previewExpiry, "preview-expiry", 14*24*time.Hour, "`time` after the last push until a preview is removed; 0 is with its branch")
 	fs.StringVar(&c.redirectDomain, "redirect-domain", "", "canonical `host`; visitors of others are sent there")
 	fs.StringVar(&c.onionDomain, "onion-domain", "", "onion `host` of the site, which is never redirected")
 	fs.StringVar(&c.notifyCommand, "notify-command", "", "`command` to run when a build fails or recovers, with its record on stdin")
@@ -215,7 +226,7 @@ func (c *config) check() error {
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
-	}{{"build-timeout", c.buildTimeout}, {"poll", c.poll}, {"rebuild-every", c.rebuildEvery}} {
+	}{{"build-timeout", c.buildTimeout}, {"poll", c.poll}, {"rebuild-every", c.rebuildEvery}, {"asset-grace", c.assetGrace}, {"preview-expiry", c.previewExpiry}} {
 		if d.value < 0 {
 			return fmt.Errorf("-%s %s: must not be negative; 0 turns it off", d.flag, d.value)
 		}

@@ -27,6 +27,7 @@ import (
 
 	"xeiaso.net/site/xesite"
 	"xeiaso.net/site/xesite/hook"
+	"xeiaso.net/site/xesite/links"
 	"xeiaso.net/site/xesite/markdown"
 )
 
@@ -40,7 +41,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err != nil {
 		return err
 	}
-	h := &host{config: c, getenv: getenv, stdout: stdout}
+	h := &host{config: c, getenv: getenv, stdout: stdout, off: map[string]any{}}
 	h.log = slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.logLevel}))
 	return h.run(ctx)
 }
@@ -54,6 +55,7 @@ type host struct {
 
 	site          *xesite.Site
 	public, admin net.Listener
+	off           map[string]any // optional parts that are set wrongly, and why
 }
 
 func (h *host) run(ctx context.Context) error {
@@ -110,6 +112,7 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 		Poll:         offIfZero(h.poll),
 		RebuildEvery: h.rebuildEvery,
 		Keep:         h.keep,
+		AssetGrace:   offIfZero(h.assetGrace),
 		LiveReload:   h.devel,
 		OnBuild:      notify.built,
 		Logger:       h.log,
@@ -119,7 +122,29 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 	if h.devel {
 		cfg.Poll = -1 // changes are watched
 	}
+	cfg.Previews = h.previews(cfg)
+	if h.checkLinks {
+		cfg.Gates.Func = func(ctx context.Context, c xesite.Candidate) error { return links.Check(ctx, c.SiteURL, c.Next) }
+	}
 	return cfg, err
+}
+
+// previews are those of other branches, if there shall be any. They are no
+// reason for the site not to run.
+func (h *host) previews(cfg xesite.Config) *xesite.Previews {
+	if len(h.previewBranches) == 0 {
+		return nil
+	}
+	p := &xesite.Previews{Branches: h.previewBranches, Domain: h.previewDomain, Token: h.previewToken, Expiry: offIfZero(h.previewExpiry)}
+	if err := p.Check(cfg.Source, cfg.SiteURL); err != nil {
+		h.off["previews"] = err.Error()
+		h.log.Error("there are no previews: see the flags -preview-branches and -preview-domain", "err", err)
+		return nil
+	}
+	if h.previewToken == "" {
+		h.log.Warn("previews have no token: everybody can see them who knows their address")
+	}
+	return p
 }
 
 // offIfZero translates the flags' zero for "off".
@@ -168,7 +193,7 @@ func (h *host) builtIn(ctx context.Context, in xesite.BuildInput) error {
 	g := &markdown.Generator{Warnf: func(format string, args ...any) {
 		fmt.Fprintf(in.Log, format+"\n", args...)
 	}}
-	if h.siteURLSet { // otherwise the site's own settings may say it
+	if h.siteURLSet || in.Preview { // otherwise the site's own settings may say it
 		g.BaseURL = in.SiteURL
 	}
 	return g.Build(ctx, in.Dir, in.Output)
@@ -215,13 +240,19 @@ func listen(flag, addr string) (net.Listener, error) {
 // hooks are the webhooks that have a secret.
 func (h *host) hooks(cfg xesite.Config) (map[string]http.Handler, error) {
 	branch := h.branch
+	if cfg.Previews != nil {
+		branch = "" // the site knows which others are built
+	}
 	large := make(chan struct{}, 4) // bodies in memory, over all forges
 	hooks := map[string]http.Handler{}
 	for forge, secrets := range h.hookSecrets {
 		handler, err := hook.New(hook.Config{
 			Forge: hook.Forge(forge), Secrets: secrets, Branch: branch, LargeBodies: large, Logger: h.log,
 			Receive: func(ctx context.Context, p hook.Push) (string, error) {
-				ticket, err := h.site.Trigger(ctx, xesite.Trigger{Source: forge, Hint: p.After})
+				ticket, err := h.site.Trigger(ctx, xesite.Trigger{Source: forge, Branch: p.Branch, Hint: p.After})
+				if errors.Is(err, xesite.ErrNotBuilt) {
+					return "", &hook.Ignored{Reason: fmt.Sprintf("branch %q is not built", p.Branch)}
+				}
 				if err != nil {
 					return "", err
 				}
@@ -290,7 +321,7 @@ func (h *host) publicHandler(hooks map[string]http.Handler) http.Handler {
 	if u, err := url.Parse(h.siteURL); err == nil && u.Host == h.redirectDomain {
 		canonical.Scheme = u.Scheme
 	}
-	listener := xesite.Listener{Name: "clearnet", Hooks: hooks}
+	listener := xesite.Listener{Name: "clearnet", Hooks: hooks, Previews: true}
 	if h.redirectDomain != "" {
 		listener.Middleware = append(listener.Middleware, canonical.Middleware)
 	}
@@ -309,6 +340,7 @@ func (h *host) adminHandler() http.Handler {
 		Token:    h.adminToken,
 		Loopback: xesite.IsLoopback(h.admin.Addr()),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Status:   func() map[string]any { return h.off },
 	})
 }
 

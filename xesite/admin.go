@@ -60,6 +60,11 @@ type Admin struct {
 //	                                           an archive, see [Site.Upload]
 //	POST /api/releases/{id}/rollback
 //	GET  /zip[?release={id}]                   the release that is served, or that one
+//	POST /api/releases/{id}/pin
+//	POST /api/unpin
+//	POST /api/purge[?path=/a.css&path=…]       of earlier releases
+//	GET  /api/previews                         pushed last first
+//	POST /api/previews/{name}/remove
 //
 // It belongs on a listener of its own. Readiness means that a release is
 // served and nothing else: a broken build or an absent remote must not take
@@ -88,7 +93,26 @@ func (s *Site) AdminHandler(a Admin) http.Handler {
 		r.Put("/api/releases", s.adminUpload)
 		r.Get("/zip", s.adminZip)
 		r.Head("/zip", s.adminZip)
-		r.Post("/api/releases/{id}/rollback", s.adminRollback)
+		r.Post("/api/releases/{id}/rollback", s.adminChoose(s.Rollback))
+		r.Post("/api/releases/{id}/pin", s.adminChoose(s.Pin))
+		r.Post("/api/unpin", func(w http.ResponseWriter, r *http.Request) {
+			// A publication must not end half way when the client leaves.
+			cur, err := s.Unpin(context.WithoutCancel(r.Context()))
+			answerChange(w, r, cur, err)
+		})
+		r.Post("/api/purge", func(w http.ResponseWriter, r *http.Request) {
+			r.ParseForm()
+			cur, err := s.Purge(context.WithoutCancel(r.Context()), r.Form["path"]...)
+			answerChange(w, r, cur, err)
+		})
+		r.Get("/api/previews", func(w http.ResponseWriter, _ *http.Request) {
+			writeJSON(w, http.StatusOK, append([]Preview{}, s.Previews()...))
+		})
+		r.Post("/api/previews/{name}/remove", func(w http.ResponseWriter, r *http.Request) {
+			name := chi.URLParam(r, "name")
+			err := s.RemovePreview(context.WithoutCancel(r.Context()), name)
+			answerChange(w, r, map[string]string{"removed": name}, err)
+		})
 	})
 	return r
 }
@@ -183,6 +207,8 @@ type Status struct {
 	Running  *Build         `json:"running"`            // null: nothing is built
 	Last     *Build         `json:"last"`               // null: nothing was ever built
 	Waiting  int            `json:"waiting"`            // triggers that wait
+	Pinned   bool           `json:"pinned"`             // nothing else is published
+	Previews []Preview      `json:"previews,omitempty"` // pushed last first
 	Builder  string         `json:"builder"`            // the instance that builds
 	Instance string         `json:"instance"`           // this one
 	Fault    string         `json:"fault,omitempty"`    // why an older release is served
@@ -192,18 +218,20 @@ type Status struct {
 
 // Status returns what an operator wants to know first.
 func (s *Site) Status() Status {
-	st := Status{Waiting: s.queue.length(), Instance: s.cfg.Instance}
+	st := Status{Waiting: s.queue.length(), Instance: s.cfg.Instance, Pinned: s.Pinned(), Previews: s.Previews()}
 	if cur, err := s.Current(); err == nil {
 		st.Current = &cur
 	}
 	st.Builder, _ = s.lease.holder()
+	s.production.mu.Lock()
+	if fault := s.production.fault; fault != nil {
+		st.Fault = fault.Error()
+		st.Problems = append(st.Problems, "an older release is served: "+st.Fault)
+	}
+	s.production.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Running, st.Last = s.running, s.last
-	if s.fault != nil {
-		st.Fault = s.fault.Error()
-		st.Problems = append(st.Problems, "an older release is served: "+st.Fault)
-	}
 	if s.last != nil && !s.last.ok() && s.last.Result != ResultSuperseded {
 		st.Problems = append(st.Problems, fmt.Sprintf("build %d %s at %s: %s", s.last.Number, s.last.Result, s.last.Stage, s.last.Error))
 	}
@@ -294,14 +322,21 @@ func (s *Site) adminReleases(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, append([]Current{}, releases...))
 }
 
-func (s *Site) adminRollback(w http.ResponseWriter, r *http.Request) {
-	id := release.ID(chi.URLParam(r, "id"))
-	if !id.Valid() {
-		writeError(w, http.StatusBadRequest, "the id of a release has 64 hexadecimal digits: see /api/releases")
-		return
+// adminChoose publishes a release of the list again.
+func (s *Site) adminChoose(choose func(context.Context, release.ID) (Current, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id := release.ID(chi.URLParam(r, "id"))
+		if !id.Valid() {
+			writeError(w, http.StatusBadRequest, "the id of a release has 64 hexadecimal digits: see /api/releases")
+			return
+		}
+		cur, err := choose(context.WithoutCancel(r.Context()), id)
+		answerChange(w, r, cur, err)
 	}
-	// The publication must not end half way when the client leaves.
-	cur, err := s.Rollback(context.WithoutCancel(r.Context()), id)
+}
+
+// answerChange tells how a change of what is published went.
+func answerChange(w http.ResponseWriter, r *http.Request, v any, err error) {
 	var elsewhere *NotBuilderError
 	switch {
 	case errors.As(err, &elsewhere):
@@ -309,12 +344,16 @@ func (s *Site) adminRollback(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, err.Error())
 	case errors.Is(err, release.ErrNoRelease):
 		writeError(w, http.StatusNotFound, err.Error())
+	case errors.Is(err, ErrPinned):
+		writeError(w, http.StatusConflict, err.Error())
+	case errors.Is(err, ErrBadPath):
+		writeError(w, http.StatusBadRequest, err.Error())
 	case err != nil:
 		writeError(w, http.StatusInternalServerError, err.Error())
-	case r.FormValue("page") != "":
+	case r.FormValue("page") != "": // a button of the page
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	default:
-		writeJSON(w, http.StatusOK, cur)
+		writeJSON(w, http.StatusOK, v)
 	}
 }
 

@@ -105,6 +105,8 @@ func uploadStatus(up Uploaded, err error) int {
 	switch {
 	case errors.As(err, &elsewhere):
 		return http.StatusServiceUnavailable
+	case errors.Is(err, ErrPinned):
+		return http.StatusConflict
 	case errors.Is(err, release.ErrTooLarge):
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errBody):
@@ -184,7 +186,7 @@ func (c *counted) Write(p []byte) (int, error) {
 
 // zipped returns the release with an id, the one that is served if it is empty.
 func (s *Site) zipped(ctx context.Context, id release.ID) (*release.Release, error) {
-	cur := s.serving.Load()
+	cur := s.production.serving.Load()
 	switch {
 	case cur != nil && (id == "" || id == cur.rel.ID):
 		return cur.rel, nil

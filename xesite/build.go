@@ -27,8 +27,8 @@ import (
 // Result is how a build ended.
 type Result string
 
-// The results of builds. ResultKnown is that of a trigger that needed none:
-// the commit was built before.
+// The results of builds. The last two are those of triggers that needed none:
+// the commit was built before, or the site is pinned.
 const (
 	ResultPublished  Result = "published"  // its release is served now
 	ResultUnchanged  Result = "unchanged"  // its release was served already
@@ -36,12 +36,15 @@ const (
 	ResultRejected   Result = "rejected"   // it did not pass the checks; the previous release stays
 	ResultSuperseded Result = "superseded" // it was cancelled
 	ResultKnown      Result = "known"
+	ResultPinned     Result = "pinned"
 )
 
 // Build is the record of one build.
 type Build struct {
 	Number   uint64     `json:"number,omitempty"`
-	Triggers []string   `json:"triggers"` // what asked for it: "start", "poll", "github", …
+	Channel  string     `json:"channel,omitempty"` // the preview; empty: the site itself
+	Branch   string     `json:"branch,omitempty"`  // of the preview
+	Triggers []string   `json:"triggers"`          // what asked for it: "start", "poll", "github", …
 	Commit   string     `json:"commit,omitempty"`
 	Subject  string     `json:"subject,omitempty"` // first line of the commit's message
 	Result   Result     `json:"result"`
@@ -133,6 +136,16 @@ func (h history) list(limit int) ([]Build, error) {
 		}
 	}
 	return builds, nil
+}
+
+// last returns the newest record of the site itself.
+func (h history) last() *Build {
+	builds, err := h.list(keepBuilds)
+	i := slices.IndexFunc(builds, func(b Build) bool { return b.Channel == "" })
+	if err != nil || i < 0 {
+		return nil
+	}
+	return &builds[i]
 }
 
 // prune removes what is older than the newest keepBuilds builds.

@@ -31,7 +31,8 @@ type BuildInput struct {
 	Dir      string    // the build directory of a fresh checkout
 	Output   string    // a directory for the site, which does not exist yet
 	Revision Revision  // of the checkout
-	SiteURL  string    // canonical URL of the site, ends in a slash
+	SiteURL  string    // canonical URL of the site or of the preview, ends in a slash
+	Preview  bool      // the build is not for the site itself
 	Cache    string    // directory that is kept between builds
 	Number   uint64    // of the build
 	Log      io.Writer // the build's log

@@ -74,6 +74,17 @@ type Config struct {
 	// UploadLimits bound the archives that [Site.Upload] takes. The zero value
 	// is good.
 	UploadLimits release.Limits
+	// Gates are what a release has to pass before it is published.
+	Gates Gates
+
+	// AssetGrace is how long files of earlier releases stay reachable that have
+	// a fingerprint in their name and are not HTML, so that a page which was
+	// opened before a publication finds its style sheet after it. Those of the
+	// last Keep releases are. If zero, 24 hours; if negative, none are.
+	AssetGrace time.Duration
+
+	// Previews builds other branches too. If nil, none is built.
+	Previews *Previews
 
 	// LiveReload makes open pages load again after each publication. It is for
 	// development: it adds a script to every page.
@@ -104,6 +115,7 @@ const (
 	defaultBuildTimeout = 10 * time.Minute
 	defaultPoll         = 5 * time.Minute
 	defaultKeep         = 10
+	defaultAssetGrace   = 24 * time.Hour
 	defaultSiteURL      = "http://localhost:3000/"
 )
 
@@ -138,6 +150,12 @@ func (c Config) withDefaults() (Config, error) {
 	c.BuildTimeout = cmp.Or(c.BuildTimeout, defaultBuildTimeout)
 	c.Poll = cmp.Or(c.Poll, defaultPoll)
 	c.Keep = max(cmp.Or(c.Keep, defaultKeep), 1)
+	c.AssetGrace = cmp.Or(c.AssetGrace, defaultAssetGrace)
+	if c.Previews != nil {
+		if c.Previews, err = c.Previews.withDefaults(c.Source, c.SiteURL); err != nil {
+			return c, err
+		}
+	}
 	c.Instance = cmp.Or(c.Instance, instanceName())
 	c.Logger = logOr(c.Logger)
 	return c, nil

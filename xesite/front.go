@@ -29,6 +29,10 @@ type Listener struct {
 	// Hooks are mounted at "/.within/hook/<name>".
 	Hooks map[string]http.Handler
 
+	// Previews makes the previews of [Config.Previews] answer here. Middleware
+	// does not see their requests.
+	Previews bool
+
 	// Middleware goes around the site and inside counting and logging, the
 	// first one outermost. One that only sets headers, or answers by itself,
 	// costs nothing else: the site still writes to the connection directly.
@@ -44,6 +48,9 @@ func (s *Site) Handler(l Listener) http.Handler {
 		log:      l.AccessLog,
 		counters: &requestCounters{vec: s.metrics.requests, listener: cmp.Or(l.Name, "public")},
 		own:      s.ownRoutes(l),
+	}
+	if l.Previews && s.previews.on {
+		f.previews = s.previews
 	}
 	if len(l.Middleware) > 0 {
 		f.chain = http.HandlerFunc(f.endOfChain)
@@ -68,7 +75,7 @@ func (s *Site) ownRoutes(l Listener) http.Handler {
 	}
 	if s.cfg.LiveReload {
 		r.Get(ownPrefix+"reload.js", serveReloadScript)
-		r.Get(ownPrefix+"reload", s.serveReload)
+		r.Get(ownPrefix+"reload", s.production.serveReload)
 	}
 	r.NotFound(s.ServeHTTP)
 	r.MethodNotAllowed(s.ServeHTTP)
@@ -83,6 +90,7 @@ type front struct {
 	counters *requestCounters
 	own      http.Handler
 	chain    http.Handler // the middleware, nil if there is none
+	previews *previews    // nil: none answer here
 }
 
 // ServeHTTP implements [http.Handler].
@@ -92,7 +100,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		start = time.Now()
 	}
 	var status int
-	if f.chain == nil {
+	if name, ok := f.previews.match(r); ok {
+		status = f.previews.serve(w, r, name)
+	} else if f.chain == nil {
 		status = f.serve(w, r)
 	} else {
 		status = f.serveChain(w, r)
@@ -137,10 +147,7 @@ func (f *front) serve(w http.ResponseWriter, r *http.Request) (status int) {
 		f.own.ServeHTTP(rec, r)
 		return cmp.Or(rec.status, http.StatusOK)
 	}
-	if v := f.site.serving.Load(); v != nil {
-		return v.handler.Serve(w, r)
-	}
-	return unavailable(w, r)
+	return f.site.production.serve(w, r)
 }
 
 // logRequest writes one line. The query may hold what visitors did not mean
@@ -175,7 +182,11 @@ func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter 
 
 // serveInfo tells what is served, always of the release that answers now.
 func (s *Site) serveInfo(w http.ResponseWriter, r *http.Request) {
-	v := s.serving.Load()
+	s.production.serveInfo(w, r)
+}
+
+func (c *channel) serveInfo(w http.ResponseWriter, r *http.Request) {
+	v := c.serving.Load()
 	if v == nil {
 		unavailable(w, r)
 		return

@@ -4,6 +4,7 @@
 package xesite
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,6 +62,8 @@ type Git struct {
 
 	// Timeout bounds one fetch or checkout. If zero, 5 minutes.
 	Timeout time.Duration
+
+	ref string // where the mirror keeps the branch, if it is a preview's
 }
 
 // Format prints the source without its secrets, whatever the verb. Package fmt
@@ -69,8 +72,12 @@ func (g Git) Format(f fmt.State, _ rune) {
 	fmt.Fprintf(f, "git %s %s", redactURL(g.Remote), g.Branch)
 }
 
-// ref is where the mirror keeps the branch.
-const ref = "refs/xesite/tip"
+const (
+	// tipRef is where the mirror keeps the site's branch.
+	tipRef = "refs/xesite/tip"
+	// previewRefs begins the names of those of previews.
+	previewRefs = "refs/xesite/preview/"
+)
 
 // Check reports what is wrong with the configuration, without any network.
 func (g *Git) Check() error {
@@ -190,9 +197,72 @@ func (g *Git) explain(err error) error {
 
 func (g *Git) refspec() string {
 	if g.Branch == "" {
-		return "+HEAD:" + ref
+		return "+HEAD:" + g.tip()
 	}
-	return "+refs/heads/" + g.Branch + ":" + ref
+	return "+refs/heads/" + g.Branch + ":" + g.tip()
+}
+
+// tip is where the mirror keeps the branch.
+func (g *Git) tip() string { return cmp.Or(g.ref, tipRef) }
+
+// At implements [Branched]. What it returns shares the mirror.
+func (g *Git) At(branch string) Source {
+	other := *g
+	other.Branch, other.ref = branch, previewRefs+hashName(branch)
+	return &other
+}
+
+// Branches implements [Branched].
+func (g *Git) Branches(ctx context.Context) (tips map[string]string, own string, err error) {
+	if err := os.MkdirAll(g.Dir, 0o700); err != nil {
+		return nil, "", fmt.Errorf("xesite: %w", err)
+	}
+	out, err := g.mirror().lsRemote(ctx, "--symref", "HEAD", "refs/heads/*")
+	if err != nil {
+		return nil, "", fmt.Errorf("xesite: list the branches of %s: %w", redactURL(g.Remote), g.explain(err))
+	}
+	tips, own = map[string]string{}, g.Branch
+	for line := range strings.Lines(out) {
+		value, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		branch, isBranch := strings.CutPrefix(name, "refs/heads/")
+		target, isHead := strings.CutPrefix(value, "ref: refs/heads/")
+		switch {
+		case isHead && name == "HEAD":
+			own = cmp.Or(own, target)
+		case isBranch && !strings.HasPrefix(branch, "-"):
+			tips[branch] = value
+		}
+	}
+	if _, ok := tips[own]; !ok {
+		// A proxy's blank page looks like this too.
+		return nil, "", fmt.Errorf("xesite: list the branches of %s: the branch %q is not among them", redactURL(g.Remote), own)
+	}
+	return tips, own, nil
+}
+
+// Prune implements [Branched].
+func (g *Git) Prune(ctx context.Context, branches []string) error {
+	m := g.mirror()
+	if !isDir(m.dir) {
+		return nil
+	}
+	out, err := m.run(ctx, "for-each-ref", "--format=%(refname)", previewRefs)
+	if err != nil {
+		return fmt.Errorf("xesite: %w", err)
+	}
+	keep := func(name string) bool {
+		return slices.ContainsFunc(branches, func(b string) bool { return name == previewRefs+hashName(b) })
+	}
+	var errs []error
+	for name := range strings.FieldsSeq(out) {
+		if keep(name) {
+			continue
+		}
+		if _, err := m.run(ctx, "update-ref", "-d", name); err != nil {
+			errs = append(errs, fmt.Errorf("xesite: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Checkout implements [Source]. Git works inside the checkout.
@@ -201,7 +271,7 @@ func (g *Git) Checkout(ctx context.Context, rev Revision, dir string) (string, e
 	err := m.checkoutHealing(ctx, rev.ID, dir, func(fresh *mirror) error {
 		// The branch may have moved on, but not every server gives out a commit
 		// that is no branch's tip.
-		if err := fresh.fetch(ctx, "+"+rev.ID+":"+ref); err == nil {
+		if err := fresh.fetch(ctx, "+"+rev.ID+":"+g.tip()); err == nil {
 			return nil
 		}
 		return fresh.fetch(ctx, g.refspec())

@@ -28,7 +28,10 @@ type keyring struct {
 type keyEntry struct {
 	Key    string `json:"key"`
 	Commit string `json:"commit,omitempty"`
-	Result Result `json:"result"`
+	// Channel is empty for production: a commit that was seen as a preview is
+	// news to the site itself.
+	Channel string `json:"channel,omitempty"`
+	Result  Result `json:"result"`
 }
 
 const maxKeys = 200
@@ -46,14 +49,14 @@ func (k *keyring) get(key string) (Result, bool) {
 	return "", false
 }
 
-// commit reports whether a commit was built, and whether it was published then,
-// with whatever data.
-func (k *keyring) commit(id string) (built, published bool) {
+// commit reports whether a commit was built for a channel, and whether it was
+// published then, with whatever data.
+func (k *keyring) commit(channel, id string) (built, published bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.load()
 	for _, e := range k.entries {
-		if e.Commit == id {
+		if e.Commit == id && e.Channel == channel {
 			built = true
 			published = published || e.Result == ResultPublished || e.Result == ResultUnchanged
 		}
@@ -96,11 +99,11 @@ func (k *keyring) forget() {
 }
 
 // buildKey stands for all that decides what a build makes.
-func (s *Site) buildKey(rev Revision, data []datum) string {
+func (s *Site) buildKey(ch *channel, rev Revision, data []datum) string {
 	sum := sha256.New()
 	if c, ok := s.cfg.Builder.(Command); ok {
 		fmt.Fprintf(sum, "%q %q ", c.Line, c.Env)
 	}
-	fmt.Fprintf(sum, "%q %q %q %q %q %q", rev.ID, hashData(data), s.cfg.BuildKey, s.cfg.BuildDir, s.cfg.OutputDir, s.cfg.SiteURL)
+	fmt.Fprintf(sum, "%q %q %q %q %q %q", rev.ID, hashData(data), s.cfg.BuildKey, s.cfg.BuildDir, s.cfg.OutputDir, ch.siteURL)
 	return hex.EncodeToString(sum.Sum(nil))
 }

@@ -110,7 +110,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 func (m *metrics) built(b Build) {
 	m.builds[b.Result].Inc()
 	m.duration.Observe(b.Seconds)
-	if b.ok() {
+	if b.ok() && b.Channel == "" {
 		m.success.SetToCurrentTime()
 	}
 }

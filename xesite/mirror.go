@@ -133,7 +133,7 @@ func (m *mirror) update(ctx context.Context, refspec string) (Revision, error) {
 	if err := m.fetch(ctx, refspec); err != nil {
 		return Revision{}, err
 	}
-	return m.revision(ctx, ref)
+	return m.revision(ctx, m.git.tip())
 }
 
 // renew replaces the mirror by one that fill has filled. Until then the old
@@ -189,10 +189,14 @@ func (m *mirror) reachable(ctx context.Context) error {
 	return err
 }
 
-func (m *mirror) lsRemote(ctx context.Context, name string) (string, error) {
+// lsRemote asks the remote for references. Flags may go before their patterns.
+func (m *mirror) lsRemote(ctx context.Context, patterns ...string) (string, error) {
 	args := append([]string{"ls-remote", "--quiet"}, m.uploadPack()...)
+	for len(patterns) > 0 && strings.HasPrefix(patterns[0], "--") {
+		args, patterns = append(args, patterns[0]), patterns[1:]
+	}
 	// No repository: its configuration must not count here.
-	return m.git.runIn(ctx, os.DevNull, m.git.Dir, m.remote, append(args, m.remote, name)...)
+	return m.git.runIn(ctx, os.DevNull, m.git.Dir, m.remote, append(append(args, m.remote), patterns...)...)
 }
 
 // revision reads a commit.

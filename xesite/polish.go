@@ -15,21 +15,19 @@ import (
 // responses that began before.
 const collectGrace = 10 * time.Minute
 
-// collect removes the releases that are no longer kept. While somebody writes a
-// release, who counts on blobs that nothing else may use any more, it leaves
-// that to the next time.
+// collect removes the releases that are no longer kept, and previews that have
+// had their time. While somebody writes a release, who counts on blobs that
+// nothing else may use any more, it leaves that to the next time.
 func (s *Site) collect(ctx context.Context) {
 	if !s.writing.TryLock() {
 		return
 	}
 	defer s.writing.Unlock()
+	s.previews.expire(ctx)
 	s.publishing.Lock() // a rollback may need what is about to go
 	defer s.publishing.Unlock()
-	keep, err := s.store.Prune(channel, s.cfg.Keep, collectGrace)
+	keep, err := s.kept()
 	if err == nil {
-		if cur := s.serving.Load(); cur != nil {
-			keep = append(keep, cur.rel.ID)
-		}
 		err = s.store.Collect(ctx, keep, collectGrace)
 	}
 	if err != nil && ctx.Err() == nil {
@@ -37,10 +35,37 @@ func (s *Site) collect(ctx context.Context) {
 	}
 }
 
+// kept returns the releases to keep, after it has removed the records of
+// others.
+func (s *Site) kept() (keep []release.ID, err error) {
+	names, err := s.store.Channels()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		n := s.cfg.Keep
+		if name != production {
+			n = 1
+		}
+		ids, err := s.store.Prune(name, n, collectGrace)
+		if err != nil {
+			return nil, err
+		}
+		keep = append(keep, ids...)
+	}
+	if cur := s.production.serving.Load(); cur != nil {
+		keep = append(keep, cur.rel.ID)
+		for _, e := range cur.earlier {
+			keep = append(keep, e.id)
+		}
+	}
+	return keep, nil
+}
+
 // polish makes the slow codings of what is served, then compares contents
 // with their hashes. The next build stops it.
 func (s *Site) polish(ctx context.Context) {
-	cur := s.serving.Load()
+	cur := s.production.serving.Load()
 	if cur == nil {
 		return
 	}
@@ -63,7 +88,7 @@ func (s *Site) polish(ctx context.Context) {
 func (s *Site) compress(ctx context.Context, cur *serving) {
 	rel, err := s.store.Compress(ctx, cur.rel)
 	if rel != cur.rel {
-		s.serving.CompareAndSwap(cur, s.compile(rel, cur.pub, cur))
+		s.production.serving.CompareAndSwap(cur, s.production.compile(rel, cur.pub, cur.earlier, cur))
 	}
 	switch {
 	case err == nil:
@@ -86,8 +111,6 @@ func (s *Site) verify(ctx context.Context, rel *release.Release) {
 	if err := s.store.Quarantine(ctx, rel); err != nil {
 		s.log.ErrorContext(ctx, "remove the damaged contents", "err", err)
 	}
-	s.mu.Lock()
-	s.fault = err
-	s.mu.Unlock()
+	s.production.setFault(err)
 	s.queue.add(Trigger{Source: SourceData, Rebuild: true})
 }

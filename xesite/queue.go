@@ -6,6 +6,7 @@ package xesite
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -29,6 +30,10 @@ const (
 type Trigger struct {
 	// Source says where it comes from: one of the constants, or a forge.
 	Source string `json:"source"`
+
+	// Branch is the one that has news, see [Config.Previews]. If empty, the
+	// site's own.
+	Branch string `json:"branch,omitempty"`
 
 	// Hint is the commit that the source says is new. It is believed only as
 	// far as that the remote is asked again if it shows an older one.
@@ -88,8 +93,9 @@ func (t *Ticket) Wait(ctx context.Context) (Build, error) {
 	}
 }
 
-// batch is the triggers that one build covers.
+// batch is the triggers that one build covers, all of one branch.
 type batch struct {
+	branch   string // empty: production
 	triggers []Trigger
 	tickets  []*Ticket
 }
@@ -120,34 +126,50 @@ func (b *batch) polled() bool {
 	return !slices.ContainsFunc(b.triggers, func(t Trigger) bool { return t.Source != SourcePoll })
 }
 
+// urgent reports whether somebody waits for the build, so that it must not
+// wait for a preview's.
+func (b *batch) urgent() bool {
+	patient := []string{SourceStart, SourcePoll, SourceSchedule, SourceData, SourcePatreon}
+	return b.branch == "" && slices.ContainsFunc(b.triggers, func(t Trigger) bool { return !slices.Contains(patient, t.Source) })
+}
+
 func (b *batch) force() bool {
 	return slices.ContainsFunc(b.triggers, func(t Trigger) bool { return t.Force })
 }
 
-// queue holds the one batch that waits. Triggers that come while a build runs
-// join it, however many they are.
+// queue holds the batches that wait: one for each branch. Triggers that come
+// while a build runs join the one of theirs, however many they are.
 type queue struct {
-	mu      sync.Mutex // guards pending and closed
-	pending *batch
-	closed  error         // why nothing is taken any more
-	wake    chan struct{} // has room for one
+	mu      sync.Mutex // guards what follows
+	pending []*batch   // in the order of their first triggers
+	closed  error      // why nothing is taken any more
+	preempt func()     // called when there is an urgent batch; nil: nobody cares
+
+	wake chan struct{} // has room for one
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
-// maxTriggers bounds what a batch remembers: a storm of deliveries must not
-// fill the memory. Tickets are all kept, since somebody may wait on each.
-const maxTriggers = 64
+const (
+	// maxTriggers bounds what a batch remembers: a storm of deliveries must not
+	// fill the memory. Tickets are all kept, since somebody may wait on each.
+	maxTriggers = 64
+	// maxBatches bounds how many branches wait.
+	maxBatches = 64
+)
+
+// errCrowded is what a trigger ends with for which there is no room.
+var errCrowded = errors.New("xesite: too many branches wait to be built: push this one again later")
 
 func (q *queue) add(t Trigger, tickets ...*Ticket) {
-	q.join(&batch{}, &batch{triggers: []Trigger{t}, tickets: tickets})
+	q.join(t.Branch, &batch{}, &batch{triggers: []Trigger{t}, tickets: tickets})
 }
 
 // putBack returns a batch that was taken, as the older part of what waits.
-func (q *queue) putBack(b *batch) { q.join(b, &batch{}) }
+func (q *queue) putBack(b *batch) { q.join(b.branch, b, &batch{}) }
 
-// join puts one batch before what waits and one behind it.
-func (q *queue) join(before, behind *batch) {
+// join puts one batch before what waits of a branch and one behind it.
+func (q *queue) join(branch string, before, behind *batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed != nil {
@@ -155,17 +177,50 @@ func (q *queue) join(before, behind *batch) {
 		behind.fail(q.closed)
 		return
 	}
-	b := q.pending
+	b := q.of(branch)
 	if b == nil {
-		b = &batch{}
+		before.fail(errCrowded)
+		behind.fail(errCrowded)
+		return
 	}
 	b.triggers = append(slices.Insert(b.triggers, 0, before.triggers...), behind.triggers...)
 	b.tickets = append(slices.Insert(b.tickets, 0, before.tickets...), behind.tickets...)
 	b.trim()
-	q.pending = b
+	if q.preempt != nil && b.urgent() {
+		q.preempt()
+	}
 	select {
 	case q.wake <- struct{}{}:
 	default:
+	}
+}
+
+// of returns the batch of a branch, a new one if none waits, nil if there is
+// no room for one. The caller holds mu.
+func (q *queue) of(branch string) *batch {
+	if i := slices.IndexFunc(q.pending, func(b *batch) bool { return b.branch == branch }); i >= 0 {
+		return q.pending[i]
+	}
+	if branch != "" && len(q.pending) >= maxBatches {
+		return nil
+	}
+	b := &batch{branch: branch}
+	q.pending = append(q.pending, b)
+	return b
+}
+
+// onUrgent has f called once an urgent batch waits, until stop is called.
+func (q *queue) onUrgent(f func()) (stop func()) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.preempt = f
+	if slices.ContainsFunc(q.pending, (*batch).urgent) {
+		f()
+	}
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.preempt = nil
 	}
 }
 
@@ -175,8 +230,8 @@ func (q *queue) close(err error) (left []Trigger) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = err
-	if b := q.pending; b != nil {
-		left = b.triggers
+	for _, b := range q.pending {
+		left = append(left, b.triggers...)
 		b.fail(err)
 	}
 	q.pending = nil
@@ -227,20 +282,26 @@ func (q *queue) take(ctx context.Context) *batch {
 	}
 }
 
+// takeNow removes the batch that is next: production's, or else the one that
+// waits for the longest time. It returns nil if none waits.
 func (q *queue) takeNow() *batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	b := q.pending
-	q.pending = nil
+	if len(q.pending) == 0 {
+		return nil
+	}
+	i := max(0, slices.IndexFunc(q.pending, func(b *batch) bool { return b.branch == "" }))
+	b := q.pending[i]
+	q.pending = slices.Delete(q.pending, i, i+1)
 	return b
 }
 
 // length returns how many triggers wait, for people.
-func (q *queue) length() int {
+func (q *queue) length() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.pending == nil {
-		return 0
+	for _, b := range q.pending {
+		n += len(b.triggers)
 	}
-	return len(q.pending.triggers)
+	return n
 }

@@ -11,13 +11,16 @@ import (
 	"time"
 )
 
-// reloadTag is added to every page when live reload is on.
-const reloadTag = `<script src="/.within/reload.js" defer></script>`
+// reloadTag is added to every page when live reload is on, of a site whose root
+// is at the path base.
+func reloadTag(base string) []byte {
+	return []byte(`<script src="` + base + `/.within/reload.js" defer></script>`)
+}
 
 // reloadScript loads the page again when the server says that there is a new
 // release, and also when the server was away: it may have come back with one.
 const reloadScript = `let seen;
-const events = new EventSource("/.within/reload");
+const events = new EventSource(new URL("reload", document.currentScript.src));
 events.onmessage = (event) => {
   if (seen !== undefined && seen !== event.data) location.reload();
   seen = event.data;
@@ -61,13 +64,17 @@ const keepAlive = 20 * time.Second
 
 // serveReload is a stream of server-sent events: the release that is served,
 // now and after each change.
-func (s *Site) serveReload(w http.ResponseWriter, r *http.Request) {
+func (c *channel) serveReload(w http.ResponseWriter, r *http.Request) {
+	wait := keepAlive
+	if c != c.site.production {
+		wait = followInterval // another instance may publish: see previews.find
+	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := http.NewResponseController(w)
 	for {
-		changed := s.reload.changed()
-		if cur, err := s.Current(); err == nil {
+		changed := c.reload.changed()
+		if cur, err := c.current(); err == nil {
 			fmt.Fprintf(w, "data: %s\n\n", cur.Release)
 		} else {
 			io.WriteString(w, ": nothing yet\n\n")
@@ -77,9 +84,12 @@ func (s *Site) serveReload(w http.ResponseWriter, r *http.Request) {
 		}
 		select {
 		case <-changed:
-		case <-s.drained:
+		case <-c.site.drained:
 			return
-		case <-time.After(keepAlive):
+		case <-time.After(wait):
+			if c != c.site.production && c.site.previews.find(r.Context(), c.name) != c {
+				return // it was removed
+			}
 		case <-r.Context().Done():
 			return
 		}

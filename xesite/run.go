@@ -18,15 +18,22 @@ import (
 
 // build does everything from fetch to publication and returns the record. A
 // trigger that needs no build leaves none behind.
-func (s *Site) build(ctx context.Context, b *batch) Build {
-	run := &run{site: s, ctx: ctx, batch: b}
-	run.record = Build{Triggers: b.sources(), Started: time.Now().UTC()}
+func (s *Site) build(ctx context.Context, ch *channel, b *batch) Build {
+	run := &run{site: s, ch: ch, ctx: ctx, batch: b}
+	run.record = Build{Branch: ch.branch, Triggers: b.sources(), Started: time.Now().UTC()}
+	if ch != s.production {
+		run.record.Channel = ch.name
+	}
 	defer s.setRunning(nil)
 	s.writing.RLock()
 	defer s.writing.RUnlock()
 	err := run.fetch()
 	if err == nil && run.known() {
 		run.record.Result = ResultKnown
+		return run.record
+	}
+	if ch == s.production && s.Pinned() {
+		run.record.Result = ResultPinned
 		return run.record
 	}
 	if err2 := run.begin(err != nil); err2 != nil {
@@ -79,6 +86,7 @@ func (s *Site) setRunning(b *Build) {
 // run is one build.
 type run struct {
 	site   *Site
+	ch     *channel
 	ctx    context.Context
 	batch  *batch
 	record Build
@@ -98,7 +106,7 @@ type run struct {
 // there is anything to build.
 func (r *run) fetch() (err error) {
 	r.at("fetch")
-	if r.rev, err = r.site.cfg.Source.Fetch(r.ctx); err != nil {
+	if r.rev, err = r.ch.source.Fetch(r.ctx); err != nil {
 		return err
 	}
 	r.record.Commit, r.record.Subject = r.rev.ID, r.rev.Subject
@@ -107,7 +115,7 @@ func (r *run) fetch() (err error) {
 	notes := &buildLog{last: tail{max: maxLogTail}, logger: r.site.log}
 	r.data, err = r.site.data.fetch(r.ctx, notes)
 	r.log = notes
-	r.key = r.site.buildKey(r.rev, r.data)
+	r.key = r.site.buildKey(r.ch, r.rev, r.data)
 	return err
 }
 
@@ -115,7 +123,7 @@ func (r *run) fetch() (err error) {
 // build that failed is tried again by everything but a poll: somebody may have
 // mended what it needs.
 func (r *run) known() bool {
-	if r.rev.ID == "" || r.site.degraded() || r.site.serving.Load() == nil {
+	if r.rev.ID == "" || r.ch.degraded() || r.ch.serving.Load() == nil {
 		return false
 	}
 	if r.heldBack() {
@@ -134,8 +142,8 @@ func (r *run) known() bool {
 // heldBack reports whether a person has chosen what is served, and this is no
 // news against it: not even with newer data, since who chose had a reason.
 func (r *run) heldBack() bool {
-	_, published := r.site.keys.commit(r.rev.ID)
-	return published && r.site.held() && !r.batch.byPerson()
+	_, published := r.site.keys.commit("", r.rev.ID)
+	return r.ch == r.site.production && published && r.site.held() && !r.batch.byPerson()
 }
 
 // number returns the number of the build. A poll that meets the same trouble as
@@ -145,7 +153,7 @@ func (r *run) number(failed bool) (uint64, error) {
 	r.site.mu.Lock()
 	last := r.site.last
 	r.site.mu.Unlock()
-	if failed && r.batch.polled() && last != nil && last.Result == ResultFailed && last.Stage == r.record.Stage {
+	if failed && r.record.Channel == "" && r.batch.polled() && last != nil && last.Result == ResultFailed && last.Stage == r.record.Stage {
 		return last.Number, nil
 	}
 	return r.site.history.next()
@@ -160,6 +168,9 @@ func (r *run) begin(failed bool) error {
 		return err
 	}
 	logger := r.site.log.With("build", number)
+	if r.record.Channel != "" {
+		logger = logger.With("channel", r.record.Channel)
+	}
 	r.log.logger = logger
 	logger.InfoContext(r.ctx, "build started", "commit", r.record.Commit, "triggers", r.record.Triggers)
 	r.log.printf("build %d of %s %s, for: %s", number, orDash(r.rev.Short()), r.rev.Subject, strings.Join(r.record.Triggers, ", "))
@@ -197,7 +208,7 @@ func orDash(s string) string {
 }
 
 func (r *run) checkout() (err error) {
-	r.tree, err = r.site.cfg.Source.Checkout(r.ctx, r.rev, filepath.Join(r.dir, "tree"))
+	r.tree, err = r.ch.source.Checkout(r.ctx, r.rev, filepath.Join(r.dir, "tree"))
 	return err
 }
 
@@ -208,7 +219,7 @@ func (r *run) generate() error {
 	s := r.site
 	in := BuildInput{
 		Dir: filepath.Join(r.tree, s.cfg.BuildDir), Output: filepath.Join(r.dir, "output"),
-		Revision: r.rev, SiteURL: s.cfg.SiteURL, Cache: s.path("cache"), Number: r.record.Number,
+		Revision: r.rev, SiteURL: r.ch.siteURL, Preview: r.record.Channel != "", Cache: s.path("cache"), Number: r.record.Number,
 		Log: r.log, mark: fmt.Sprintf("%s-%d", s.mark, r.record.Number),
 	}
 	if !isDir(in.Dir) {
@@ -273,6 +284,9 @@ func (r *run) release() error {
 // write makes a release of files.
 func (r *run) write(files fs.FS) error {
 	rel, report, err := r.site.store.Write(r.ctx, files)
+	if errors.Is(err, release.ErrRefused) {
+		return &rejection{err.Error()}
+	}
 	if err != nil {
 		return err
 	}
@@ -310,37 +324,16 @@ func (r *run) openOutput() (*os.Root, error) {
 	return root, err
 }
 
-// rejection is the error of a release that did not pass the checks.
-type rejection struct{ reason string }
-
-func (e *rejection) Error() string { return e.reason }
-
-// shrinkFrom is the number of files from which losing most of them is taken
-// for an accident.
-const shrinkFrom = 50
-
 // check refuses what is more likely an accident than a site.
 func (r *run) check() error {
 	if r.batch.force() {
 		return nil
 	}
-	files := len(r.rel.Index.Files)
-	if files == 0 {
-		return &rejection{"the generator wrote no files"}
+	c := Candidate{Next: r.rel, SiteURL: r.ch.siteURL, Preview: r.record.Channel != "", Mistakes: r.record.Mistakes}
+	if cur := r.ch.serving.Load(); cur != nil {
+		c.Current = cur.rel
 	}
-	cur := r.site.serving.Load()
-	if cur == nil {
-		return nil
-	}
-	before := len(cur.rel.Index.Files)
-	if before >= shrinkFrom && files < before/2 {
-		return &rejection{fmt.Sprintf("only %d files are left of %d: if that is right, rebuild with force", files, before)}
-	}
-	_, had := cur.rel.Index.Find("index.html")
-	if _, has := r.rel.Index.Find("index.html"); had && !has {
-		return &rejection{"the release has no index.html, and the current one has"}
-	}
-	return nil
+	return r.site.cfg.Gates.check(r.ctx, c)
 }
 
 func (r *run) publish() error {
@@ -350,12 +343,19 @@ func (r *run) publish() error {
 		r.record.Result = ResultUnchanged
 		return nil
 	}
-	if !r.uploaded && !r.site.degraded() && r.heldBack() {
+	if !r.uploaded && !r.ch.degraded() && r.heldBack() {
 		return errOvertaken
 	}
-	pub, err := r.site.publish(r.ctx, r.rel, release.PublishOptions{
+	publish := r.site.publish
+	if r.ch != r.site.production {
+		publish = r.ch.publish // nobody is told
+	}
+	pub, err := publish(r.ctx, r.rel, release.PublishOptions{
 		Release: r.rel.ID, Commit: r.rev.ID, Build: r.record.Number, Reason: strings.Join(r.record.Triggers, ","),
 	})
+	if errors.Is(err, ErrPinned) { // it was pinned meanwhile
+		err = &rejection{"the site was pinned to another release during the build"}
+	}
 	if err != nil {
 		return err
 	}
@@ -365,8 +365,8 @@ func (r *run) publish() error {
 
 // served reports whether the release is what is served already.
 func (r *run) served() bool {
-	cur := r.site.serving.Load()
-	return cur != nil && cur.rel.ID == r.rel.ID && !r.site.degraded()
+	cur := r.ch.serving.Load()
+	return cur != nil && cur.rel.ID == r.rel.ID && !r.ch.degraded()
 }
 
 // errOvertaken is the error of a build that ran while a person chose what to
@@ -409,12 +409,14 @@ func (r *run) end(err error) Build {
 // finish keeps the record, and removes what the build needed.
 func (s *Site) finish(r *run) {
 	b := r.record
-	s.mu.Lock()
-	s.last = &b
-	s.mu.Unlock()
+	if b.Channel == "" {
+		s.mu.Lock()
+		s.last = &b
+		s.mu.Unlock()
+	}
 	s.metrics.built(b)
 	if r.key != "" && r.rev.ID != "" {
-		if err := s.keys.put(keyEntry{r.key, r.rev.ID, b.Result}); err != nil {
+		if err := s.keys.put(keyEntry{r.key, r.rev.ID, b.Channel, b.Result}); err != nil {
 			s.log.Error("keep the build's key", "build", b.Number, "err", err)
 		}
 	}
@@ -436,6 +438,9 @@ func (s *Site) finish(r *run) {
 
 func (s *Site) report(ctx context.Context, b Build) {
 	attrs := []any{"build", b.Number, "result", b.Result, "commit", b.Commit, "seconds", b.Seconds, "generator_seconds", b.Generator, "release", b.Release.Short()}
+	if b.Channel != "" {
+		attrs = append(attrs, "channel", b.Channel)
+	}
 	if b.ok() {
 		s.log.InfoContext(ctx, "build ended", append(attrs, "sequence", b.Sequence, "files", b.Files)...)
 		return

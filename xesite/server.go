@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -36,16 +37,25 @@ const (
 	idleTimeout       = 120 * time.Second
 	maxHeaderBytes    = 32 << 10
 	defaultGrace      = 20 * time.Second
+	// lameDuck is how long connections are asked to close before they are
+	// closed. Package net/http drops a request that it reads later than that.
+	lameDuck = time.Second
 )
 
 // Serve answers on ln until ctx ends, then lets running requests finish and
 // returns nil. It closes ln. Requests' contexts end when the grace time does.
+//
+// As long as there are connections, it goes on to answer for up to a second,
+// and closes each one after its answer: so a request that was on its way is
+// answered too.
 func (s Server) Serve(ctx context.Context, ln net.Listener, h http.Handler) error {
 	// Streams, such as live reload, never finish by themselves.
 	requests, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	var conns connections
 	srv := &http.Server{
-		Handler:           h,
+		Handler:           conns.closing(h),
+		ConnState:         conns.count,
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       cmp.Or(s.readTimeout, readTimeout),
 		IdleTimeout:       idleTimeout,
@@ -61,6 +71,7 @@ func (s Server) Serve(ctx context.Context, ln net.Listener, h http.Handler) erro
 	case <-ctx.Done():
 	}
 	grace := cmp.Or(s.Grace, defaultGrace)
+	conns.drain(min(lameDuck, grace/2))
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	// Whoever watches for the end of a request's context gets it somewhat
@@ -73,6 +84,43 @@ func (s Server) Serve(ctx context.Context, ln net.Listener, h http.Handler) erro
 		srv.Close()
 	}
 	return nil
+}
+
+// connections are those of one server.
+type connections struct {
+	open     atomic.Int64
+	draining atomic.Bool
+}
+
+// count keeps the number of open connections.
+func (c *connections) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		c.open.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		c.open.Add(-1)
+	}
+}
+
+// closing closes connections after their answers from drain on, and always
+// after a chunked request: one that had a Content-Length too must not be
+// followed by another (RFC 9112 section 6.1), and net/http does not tell.
+func (c *connections) closing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.draining.Load() || len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// drain waits until no connection is open, at most d.
+func (c *connections) drain(d time.Duration) {
+	c.draining.Store(true)
+	const step = 10 * time.Millisecond
+	for ; d > 0 && c.open.Load() > 0; d -= step {
+		time.Sleep(step)
+	}
 }
 
 // serverLog gets what net/http has to say at debug level: what strange things

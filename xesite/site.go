@@ -6,26 +6,19 @@ package xesite
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"xeiaso.net/site/internal/atomicfile"
 	"xeiaso.net/site/xesite/release"
-	"xeiaso.net/site/xesite/serve"
 	"xeiaso.net/site/xesite/state"
 )
-
-// channel is the one that is served.
-const channel = "production"
 
 // Site builds and serves one web site. Make one with [New]; it serves at
 // once, and [Site.Run] keeps it up to date. Its methods may be called from any
@@ -41,7 +34,6 @@ type Site struct {
 	data       dataCache
 	keys       *keyring
 	metrics    *metrics
-	reload     reloader
 	events     eventQueue
 	publishing sync.Mutex // one publication at a time, and none while releases are removed
 	numbering  sync.Mutex // one build at a time gets its number
@@ -51,7 +43,8 @@ type Site struct {
 	repolish chan struct{} // has room for one: something was published aside from builds
 	mark     string        // of the processes of this data directory's builds
 
-	serving atomic.Pointer[serving]
+	production *channel
+	previews   *previews
 
 	// Only polish uses these.
 	verified time.Time  // when contents were last compared with their hashes
@@ -62,17 +55,7 @@ type Site struct {
 
 	mu      sync.Mutex // guards what follows
 	running *Build     // the build that runs
-	last    *Build     // the last one that ended
-	bad     uint64     // sequence of a publication that could not be loaded
-	fault   error      // why an older release is served than should be
-}
-
-// serving is what is answered from, all of one release.
-type serving struct {
-	handler *serve.Handler
-	rel     *release.Release
-	pub     *release.Publication
-	info    []byte // build.json
+	last    *Build     // the last one of production that ended
 }
 
 // Current tells what is served.
@@ -88,7 +71,7 @@ type Published struct {
 	Current
 	Previous release.ID      // the release before, empty for the first
 	Changes  release.Changes // against Previous
-	Rollback bool            // an older release was published again
+	Rollback bool            // a release that was published before was published again
 	FS       fs.FS           // the files of the release
 }
 
@@ -117,20 +100,31 @@ func New(ctx context.Context, cfg Config) (*Site, error) {
 		}
 	}
 	s.lease = &lease{store: s.state, lockPath: s.path("lock"), name: cfg.Instance, host: machineID(), log: s.log}
-	s.lease.floor = func() uint64 {
-		p, _ := s.store.Pointer(channel) // zero if there is none
-		return p.Fence
-	}
+	s.lease.floor = s.highestFence
 	s.history = history{s.path("builds")}
 	s.keys = &keyring{path: s.path("builds", "keys.json")}
 	s.data = dataCache{dir: s.path("cache", "data"), files: cfg.DataFiles}
 	s.metrics = newMetrics(s)
 	s.events.log = s.log
-	if builds, err := s.history.list(1); err == nil && len(builds) > 0 {
-		s.last = &builds[0]
+	s.last = s.history.last()
+	s.production = &channel{site: s, name: production, source: cfg.Source, siteURL: cfg.SiteURL}
+	if cfg.LiveReload {
+		s.production.pages = reloadTag("")
 	}
-	s.load(ctx)
+	s.previews = newPreviews(s, cfg.Previews)
+	s.production.load(ctx)
 	return s, nil
+}
+
+// highestFence returns the highest fence that was published with.
+func (s *Site) highestFence() (fence uint64) {
+	names, _ := s.store.Channels() // what cannot be read cannot be published on
+	for _, name := range names {
+		if p, err := s.store.Pointer(name); err == nil {
+			fence = max(fence, p.Fence)
+		}
+	}
+	return fence
 }
 
 // Format prints which site it is. What its configuration holds is not for
@@ -141,92 +135,16 @@ func (s *Site) path(elem ...string) string {
 	return filepath.Join(append([]string{s.cfg.DataDir}, elem...)...)
 }
 
-// load serves what the pointer names, if it is newer than what is served, or
-// the newest whole release before it.
-func (s *Site) load(ctx context.Context) {
-	p, err := s.store.Pointer(channel)
-	if errors.Is(err, release.ErrNoRelease) {
-		return
-	}
-	s.mu.Lock()
-	skip := err == nil && p.Sequence == s.bad
-	s.mu.Unlock()
-	if cur := s.serving.Load(); err == nil && (skip || cur != nil && cur.pub.Sequence >= p.Sequence) {
-		return
-	}
-	rel, pub, err := s.store.Load(ctx, channel)
-	if ctx.Err() != nil {
-		return
-	}
-	s.mu.Lock()
-	s.fault, s.bad = err, 0
-	if err != nil {
-		s.bad = p.Sequence
-	}
-	s.mu.Unlock()
-	if err != nil {
-		s.log.ErrorContext(ctx, "the current release cannot be served; serving the last one that is whole", "err", err)
-	}
-	if rel != nil {
-		s.swap(rel, pub)
-	}
-}
-
-// degraded reports whether an older release is served than was published.
-func (s *Site) degraded() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.fault != nil
-}
-
-// swap makes a release the one that is served, unless a newer publication is.
-func (s *Site) swap(rel *release.Release, pub *release.Publication) {
-	for {
-		cur := s.serving.Load()
-		if cur != nil && cur.pub.Sequence > pub.Sequence {
-			return
-		}
-		next := s.compile(rel, pub, cur)
-		if s.serving.CompareAndSwap(cur, next) {
-			break
-		}
-	}
-	s.reload.notify()
-}
-
-func (s *Site) compile(rel *release.Release, pub *release.Publication, prev *serving) *serving {
-	opts := serve.Options{Modified: pub.Modified, OnError: func(err error) {
-		s.log.Error("a file of the release cannot be read", "err", err)
-	}}
-	if prev != nil {
-		opts.Previous = prev.handler
-	}
-	if s.cfg.LiveReload {
-		opts.AppendHTML = []byte(reloadTag)
-	}
-	next := &serving{handler: serve.New(rel, opts), rel: rel, pub: pub}
-	next.info, _ = json.Marshal(current(pub)) // plain fields cannot fail
-	return next
-}
-
-func current(p *release.Publication) Current {
-	return Current{p.Release, p.Commit, p.Sequence, p.PublishedAt}
-}
-
 // Current returns what is served. The error is [release.ErrNoRelease] if
 // nothing is.
 func (s *Site) Current() (Current, error) {
-	v := s.serving.Load()
-	if v == nil {
-		return Current{}, fmt.Errorf("xesite: %w", release.ErrNoRelease)
-	}
-	return current(v.pub), nil
+	return s.production.current()
 }
 
 // FS returns the files of the release that is served now; it stays with that
 // release. Without one it is empty.
 func (s *Site) FS() fs.FS {
-	if v := s.serving.Load(); v != nil {
+	if v := s.production.serving.Load(); v != nil {
 		return v.rel.FS()
 	}
 	return (&release.Release{Index: &release.Index{}}).FS()
@@ -238,17 +156,17 @@ func (s *Site) Ready() bool {
 	case <-s.drained:
 		return false
 	default:
-		return s.serving.Load() != nil
+		return s.production.serving.Load() != nil
 	}
 }
 
 // Releases lists the publications that can be rolled back to, newest first.
 func (s *Site) Releases() ([]Current, error) {
-	pubs, err := s.store.Publications(channel)
+	pubs, err := s.store.Publications(production)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.store.Pointer(channel)
+	p, err := s.store.Pointer(production)
 	if err != nil && !errors.Is(err, release.ErrNoRelease) {
 		return nil, err
 	}
@@ -275,91 +193,18 @@ func (e *NotBuilderError) Error() string {
 	return fmt.Sprintf("xesite: this instance does not build: ask %s", e.Holder)
 }
 
-// Rollback publishes a release again that was published before. Commits that
-// were built already are not published again by polls, hooks or a restart,
-// so it stays until there is a new commit or a rebuild is asked for. The same
-// goes for a build of such a commit that runs meanwhile.
-func (s *Site) Rollback(ctx context.Context, id release.ID) (Current, error) {
-	if holder, mine := s.lease.holder(); !mine {
-		return Current{}, &NotBuilderError{holder}
-	}
-	pubs, err := s.store.Publications(channel)
-	if err != nil {
-		return Current{}, err
-	}
-	i := slices.IndexFunc(pubs, func(p *release.Publication) bool { return p.Release == id })
-	if i < 0 {
-		return Current{}, fmt.Errorf("xesite: roll back to %s: %w with this name: see the list of releases", id.Short(), release.ErrNoRelease)
-	}
-	rel, err := s.store.Release(ctx, id)
-	if err != nil {
-		return Current{}, err
-	}
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
-	pub, err := s.publish(ctx, rel, release.PublishOptions{
-		Release: id, Commit: pubs[i].Commit, Build: pubs[i].Build, Reason: reasonRollback,
-	})
-	if err != nil {
-		return Current{}, err
-	}
-	s.log.InfoContext(ctx, "rolled back", "release", id.Short(), "sequence", pub.Sequence)
-	return current(pub), nil
-}
-
-// reasonRollback is the reason of a publication that a person chose. Until a
-// person chooses again, or there is a new commit, it stays.
-const reasonRollback = "rollback"
-
-// held reports whether what is served was chosen by a person.
-func (s *Site) held() bool {
-	v := s.serving.Load()
-	return v != nil && (v.pub.Reason == reasonRollback || v.pub.Reason == SourceUpload)
-}
-
-// publish moves the pointer, serves the release and tells the world. The caller
-// holds publishing.
-func (s *Site) publish(ctx context.Context, rel *release.Release, opts release.PublishOptions) (*release.Publication, error) {
-	fence, mine := s.lease.fence()
-	if !mine {
-		holder, _ := s.lease.holder()
-		return nil, &NotBuilderError{holder}
-	}
-	opts.Fence = fence
-	prev := s.serving.Load()
-	pub, err := s.store.Publish(ctx, channel, opts)
-	if err != nil {
-		s.load(ctx) // it may have been published all the same
-		return nil, err
-	}
-	s.mu.Lock()
-	s.fault, s.bad = nil, 0
-	s.mu.Unlock()
-	s.swap(rel, pub)
-	event := Published{
-		Current:  current(pub),
-		Rollback: opts.Reason == reasonRollback,
-		FS:       rel.FS(),
-	}
-	var before *release.Index
-	if prev != nil {
-		event.Previous, before = prev.rel.ID, prev.rel.Index
-	}
-	event.Changes = release.Diff(before, rel.Index)
-	if s.cfg.OnPublish != nil {
-		s.events.add(func() { s.cfg.OnPublish(event) })
-	}
-	return pub, nil
-}
-
 // Trigger asks for the newest revision to be built and published, and returns
 // at once. On an instance that does not build, the one that does is told; the
-// ticket then ends with a [*NotBuilderError].
+// ticket then ends with a [*NotBuilderError]. The error is [ErrNotBuilt] for a
+// branch that is neither the site's nor gets previews.
 func (s *Site) Trigger(ctx context.Context, t Trigger) (*Ticket, error) {
 	t.Source = sourceLabel(t.Source)
+	if err := s.resolve(&t); err != nil {
+		return nil, err
+	}
 	s.metrics.triggers[t.Source].Inc()
 	ticket := newTicket()
-	s.log.InfoContext(ctx, "trigger", "source", t.Source, "trigger", ticket.ID, "hint", t.Hint)
+	s.log.InfoContext(ctx, "trigger", "source", t.Source, "trigger", ticket.ID, "branch", t.Branch, "hint", t.Hint)
 	holder, mine := s.lease.holder()
 	if s.queue.open() && (mine || holder == "") {
 		s.queue.add(t, ticket)
@@ -375,9 +220,5 @@ func (s *Site) Trigger(ctx context.Context, t Trigger) (*Ticket, error) {
 // ServeHTTP answers from the current release, and with 503 while there is
 // none. [Site.Handler] adds build.json, hooks and counting.
 func (s *Site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if v := s.serving.Load(); v != nil {
-		v.handler.ServeHTTP(w, r)
-		return
-	}
-	unavailable(w, r)
+	s.production.serve(w, r)
 }

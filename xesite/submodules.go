@@ -80,7 +80,7 @@ func (m *mirror) fetchCommit(ctx context.Context, commit string) error {
 	if _, err := m.run(ctx, "cat-file", "-e", commit+"^{tree}"); err == nil {
 		return nil
 	}
-	if err := m.fetch(ctx, "+"+commit+":"+ref); err == nil || ctx.Err() != nil {
+	if err := m.fetch(ctx, "+"+commit+":"+m.git.tip()); err == nil || ctx.Err() != nil {
 		return err
 	}
 	// Some servers give out only what has a name.

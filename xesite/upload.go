@@ -52,11 +52,11 @@ var errBody = errors.New("the archive could not be read to its end")
 // commit that was published before does not replace it; a new commit or a
 // rebuild does.
 //
-// The error is a [*NotBuilderError] on an instance that does not build, and
-// has [release.ErrArchive] or [release.ErrTooLarge] in its tree if the archive
-// is at fault. Uploaded has a Result if there is a record, or would be one but
-// for the dry run, for which a release that does not pass the checks is no
-// error.
+// The error is a [*NotBuilderError] on an instance that does not build, and has
+// [ErrPinned] in its tree while a release is pinned, or [release.ErrArchive] or
+// [release.ErrTooLarge] if the archive is at fault. Uploaded has a Result if
+// there is a record, or would be one but for the dry run, for which a release
+// that does not pass the checks is no error.
 func (s *Site) Upload(ctx context.Context, u Upload) (Uploaded, error) {
 	up, err := s.upload(ctx, u)
 	if err != nil {
@@ -75,13 +75,16 @@ func (s *Site) upload(ctx context.Context, u Upload) (Uploaded, error) {
 	if holder, mine := s.lease.holder(); !mine {
 		return Uploaded{}, &NotBuilderError{holder}
 	}
+	if s.Pinned() {
+		return Uploaded{}, ErrPinned
+	}
 	limits := s.cfg.UploadLimits.WithDefaults()
 	spool, size, err := s.spool(u.Archive, limits.Archive)
 	if err != nil {
 		return Uploaded{}, err
 	}
 	defer spool.Close()
-	r := &run{site: s, ctx: ctx, batch: &batch{triggers: []Trigger{{Source: SourceUpload, Force: u.Force}}}, uploaded: true}
+	r := &run{site: s, ch: s.production, ctx: ctx, batch: &batch{triggers: []Trigger{{Source: SourceUpload, Force: u.Force}}}, uploaded: true}
 	r.rev.ID = u.Commit
 	r.record = Build{Triggers: r.batch.sources(), Commit: u.Commit, Started: time.Now().UTC()}
 	open := func() (*release.Archive, error) {
@@ -179,7 +182,7 @@ func (r *run) rehearse(open func() (*release.Archive, error)) (Uploaded, error) 
 // changes compares the release with what is served.
 func (r *run) changes() release.Changes {
 	var before, after *release.Index
-	if cur := r.site.serving.Load(); cur != nil {
+	if cur := r.ch.serving.Load(); cur != nil {
 		before = cur.rel.Index
 	}
 	if r.rel != nil {

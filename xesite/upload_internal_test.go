@@ -117,16 +117,16 @@ func TestUploadsArePolished(t *testing.T) {
 		}
 		return false
 	}
-	pub, err := s.store.Publish(t.Context(), channel, release.PublishOptions{Release: rel.ID})
+	pub, err := s.store.Publish(t.Context(), production, release.PublishOptions{Release: rel.ID})
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
 	go func() { defer close(done); s.next(t.Context()) }()
-	s.swap(rel, pub)
+	s.production.swap(rel, pub)
 	s.repolish <- struct{}{}
 	deadline := time.After(time.Minute)
-	for !brotli(s.serving.Load().rel) {
+	for !brotli(s.production.serving.Load().rel) {
 		select {
 		case <-deadline:
 			t.Fatal("no brotli")

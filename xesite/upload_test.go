@@ -242,6 +242,34 @@ func TestUploadStaysUntilThereIsANewCommitOrARebuild(t *testing.T) {
 	r.expect(r.trigger(pushed("c4")), xesite.ResultPublished)
 }
 
+func TestNothingIsUploadedWhileAReleaseIsPinned(t *testing.T) {
+	source := &fakeSource{}
+	source.set("c1")
+	r := fakeRig(t, t.TempDir(), source, nil)
+	if _, err := r.Pin(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"", "?force=1", "?dry-run=1"} {
+		if a, resp := r.put(query, zipOf(t, "index.html", "uploaded")); resp.StatusCode != 409 || !strings.Contains(a.Error, "unpin it first") {
+			t.Errorf("%s: status %d: %+v", query, resp.StatusCode, a)
+		}
+	}
+	if _, err := r.Unpin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.uploaded("uploaded")
+	r.expect(r.trigger(poll()), xesite.ResultKnown)
+	// What was uploaded stays what it is through a pin.
+	if _, err := r.Pin(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Unpin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(r.trigger(poll()), xesite.ResultKnown)
+	r.expectPage("/", 200, "uploaded")
+}
+
 // A generator may take its ten minutes: an upload does not wait, and what has
 // begun before it does not undo it, unless it has news.
 func TestUploadDuringABuild(t *testing.T) {

@@ -31,6 +31,7 @@ func (s *Site) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, s.drain)()
 	var all sync.WaitGroup
 	all.Go(func() { s.follow(ctx) })
+	all.Go(func() { s.production.recall(ctx) })
 	err := s.lease.run(ctx, s.lead)
 	all.Wait()
 	left := s.queue.close(fmt.Errorf("xesite: the site has stopped: %w", net.ErrClosed))
@@ -55,11 +56,12 @@ func (s *Site) follow(ctx context.Context) {
 		if mine {
 			continue
 		}
-		s.load(ctx)
+		s.production.load(ctx)
+		s.production.forget()
 		if holder == "" {
 			continue
 		}
-		if b := s.queue.takeNow(); b != nil {
+		for b := s.queue.takeNow(); b != nil; b = s.queue.takeNow() {
 			s.handOver(ctx, b.triggers)
 			b.fail(&NotBuilderError{holder})
 		}
@@ -103,7 +105,7 @@ func (s *Site) collectTriggers(ctx context.Context) {
 				continue
 			}
 			var t Trigger
-			if json.Unmarshal(value, &t) == nil {
+			if json.Unmarshal(value, &t) == nil && s.resolve(&t) == nil {
 				s.queue.add(t)
 			}
 			// Queued first: a crash in between only builds once more.
@@ -118,7 +120,7 @@ func (s *Site) collectTriggers(ctx context.Context) {
 func (s *Site) lead(ctx context.Context) {
 	s.cleanUp(ctx)
 	s.keys.forget()
-	s.load(ctx)
+	s.production.load(ctx)
 	s.queue.add(Trigger{Source: SourceStart})
 	s.metrics.triggers[SourceStart].Inc()
 	var all sync.WaitGroup
@@ -127,6 +129,9 @@ func (s *Site) lead(ctx context.Context) {
 	all.Go(func() { s.every(ctx, s.cfg.RebuildEvery, Trigger{Source: SourceSchedule, Rebuild: true}) })
 	if w, ok := s.cfg.Source.(Watcher); ok {
 		all.Go(func() { s.watch(ctx, w) })
+	}
+	if s.previews.on {
+		all.Go(func() { s.previews.poll(ctx) })
 	}
 	s.work(ctx)
 	all.Wait()
@@ -175,14 +180,19 @@ func removeAll(path string) error {
 	return os.RemoveAll(path)
 }
 
-// every sends a trigger again and again, with 10 % jitter.
+// every sends a trigger again and again.
 func (s *Site) every(ctx context.Context, interval time.Duration, t Trigger) {
 	if interval <= 0 {
 		return
 	}
-	for pause(ctx, time.Duration(float64(interval)*(0.9+0.2*rand.Float64()))) {
+	for pause(ctx, jitter(interval)) {
 		s.Trigger(ctx, t)
 	}
+}
+
+// jitter returns the interval give or take 10 %.
+func jitter(interval time.Duration) time.Duration {
+	return time.Duration(float64(interval) * (0.9 + 0.2*rand.Float64()))
 }
 
 // watch sends a trigger for each change of the source. Changes made by a
@@ -233,10 +243,30 @@ func (s *Site) next(ctx context.Context) *batch {
 	return b
 }
 
+// errPreempted is why a preview's build ends that is in the way.
+var errPreempted = errors.New("cancelled for a build of the site itself; it is made again after that")
+
 // batch builds for one batch, tells everybody who waits, and asks the remote
 // again if it does not show yet what a hook announced.
 func (s *Site) batch(ctx context.Context, b *batch) {
-	record := s.build(ctx, b)
+	ch := s.production
+	if b.branch != "" {
+		var err error
+		if ch, err = s.previews.begin(b.branch); err != nil {
+			s.log.ErrorContext(ctx, "the preview cannot be built", "branch", b.branch, "err", err)
+			b.fail(err)
+			return
+		}
+		preemptible, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer s.queue.onUrgent(func() { cancel(errPreempted) })()
+		ctx = preemptible
+	}
+	record := s.build(ctx, ch, b)
+	if record.Result == ResultSuperseded && context.Cause(ctx) == errPreempted {
+		s.queue.putBack(b)
+		return
+	}
 	if t, ok := s.stale(b, record); ok {
 		delay := time.Second << t.attempt
 		t.attempt++
@@ -266,8 +296,8 @@ func (s *Site) stale(b *batch, record Build) (Trigger, bool) {
 		if t.Hint == "" {
 			continue
 		}
-		built, _ := s.keys.commit(t.Hint)
-		again := Trigger{Source: t.Source, Hint: t.Hint, attempt: t.attempt}
+		built, _ := s.keys.commit(record.Channel, t.Hint)
+		again := Trigger{Source: t.Source, Branch: t.Branch, Hint: t.Hint, attempt: t.attempt}
 		return again, t.Hint != record.Commit && !built && t.attempt < maxAttempts
 	}
 	return Trigger{}, false

@@ -41,6 +41,25 @@ type Publication struct {
 	// Modified has, for each file of the index, the Unix time of the
 	// publication in which its path last changed.
 	Modified []int64 `json:"modified"`
+	// Purged are paths that must not be served from earlier releases.
+	Purged []Purged `json:"purged,omitempty"`
+}
+
+// Purged is a path, or all that begin like it if it ends in an asterisk, that
+// must not be served from publications before Sequence.
+type Purged struct {
+	Path     string    `json:"path"` // begins with a slash
+	Sequence uint64    `json:"sequence"`
+	At       time.Time `json:"at"`
+}
+
+// IsPurged reports whether a path must not be served from the publication with
+// a lower sequence.
+func (p *Publication) IsPurged(path string, sequence uint64) bool {
+	return slices.ContainsFunc(p.Purged, func(u Purged) bool {
+		prefix, all := strings.CutSuffix(u.Path, "*")
+		return sequence < u.Sequence && (path == u.Path || all && strings.HasPrefix(path, prefix))
+	})
 }
 
 // PublishOptions say what to publish.
@@ -50,6 +69,9 @@ type PublishOptions struct {
 	Build   uint64
 	Reason  string
 	Fence   uint64
+	// Purge has paths that must not be served from earlier publications any
+	// more, see [Purged].
+	Purge []string
 	// Time of the publication. If zero, now. It is moved forward where it
 	// would lie before the previous publication.
 	Time time.Time
@@ -107,6 +129,7 @@ func (s *Store) next(prev *Publication, x *Index, opts PublishOptions) *Publicat
 		Commit:  opts.Commit, Build: opts.Build, Reason: opts.Reason,
 		PublishedAt: at.UTC(),
 		Modified:    make([]int64, len(x.Files)),
+		Purged:      purged(prev, opts.Purge, at.UTC()),
 	}
 	old, err := s.readIndex(prev.Release)
 	if err != nil || len(old.Files) != len(prev.Modified) {
@@ -124,6 +147,23 @@ func (s *Store) next(prev *Publication, x *Index, opts PublishOptions) *Publicat
 		}
 	}
 	return pub
+}
+
+// purgedFor is how long a publication record carries what was purged: longer
+// than anything of earlier releases is served.
+const purgedFor = 90 * 24 * time.Hour
+
+// purged returns what is purged as of the publication after prev.
+func purged(prev *Publication, paths []string, at time.Time) (all []Purged) {
+	for _, u := range prev.Purged {
+		if at.Sub(u.At) < purgedFor && !slices.Contains(paths, u.Path) {
+			all = append(all, u)
+		}
+	}
+	for _, path := range paths {
+		all = append(all, Purged{path, prev.Sequence + 1, at})
+	}
+	return all
 }
 
 // commit writes the record, then the pointer.
@@ -279,6 +319,42 @@ func (s *Store) Load(ctx context.Context, channel string) (*Release, *Publicatio
 		faults = append(faults, err)
 	}
 	return nil, nil, errors.Join(append(faults, fmt.Errorf("release: channel %s: %w", channel, ErrNoRelease))...)
+}
+
+// Channels lists the channels that were ever published on and not removed.
+func (s *Store) Channels() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, "channels"))
+	if err != nil {
+		return nil, fmt.Errorf("release: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if name := strings.TrimSuffix(e.Name(), ".d"); CheckChannel(name) == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
+}
+
+// Remove removes a channel. Its releases go with the next [Store.Collect].
+func (s *Store) Remove(ctx context.Context, channel string) error {
+	if err := CheckChannel(channel); err != nil {
+		return err
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// The pointer last: a pointer that is missing is made of the records.
+	if err := os.RemoveAll(s.channelPath(channel) + ".d"); err != nil {
+		return fmt.Errorf("release: %w", err)
+	}
+	if err := os.Remove(s.channelPath(channel)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("release: %w", err)
+	}
+	return nil
 }
 
 // Prune removes the records of a channel beyond the newest keep, the pointer's

@@ -220,7 +220,8 @@ func Diff(before, after *Index) Changes {
 // limited to a few KiB by most of them.
 const maxPath = 1024
 
-// CheckPath reports whether path can be a file of a release.
+// CheckPath reports whether path can be a file of a release. The error has
+// [ErrRefused] in its tree.
 func CheckPath(path string) error {
 	err := checkName(path)
 	if err == nil && Hidden(path) {
@@ -236,13 +237,13 @@ func CheckPath(path string) error {
 func checkName(path string) error {
 	switch {
 	case !utf8.ValidString(path):
-		return fmt.Errorf("file name %q is not UTF-8: rename it", path)
+		return refusef("file name %q is not UTF-8: rename it", path)
 	case !fs.ValidPath(path) || path == ".":
-		return fmt.Errorf("file name %q is not a clean relative path", path)
+		return refusef("file name %q is not a clean relative path", path)
 	case strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		return fmt.Errorf("file name %q has a control character: rename it", path)
+		return refusef("file name %q has a control character: rename it", path)
 	case len(path) > maxPath:
-		return fmt.Errorf("file name %.60q… has %d bytes: at most %d can be served", path, len(path), maxPath)
+		return refusef("file name %.60q… has %d bytes: at most %d can be served", path, len(path), maxPath)
 	}
 	return nil
 }
@@ -261,6 +262,16 @@ var (
 	// ErrFenced is returned when somebody with a newer lease has published:
 	// the caller lost its right to publish and must stop.
 	ErrFenced = errors.New("a newer builder has published")
+	// ErrRefused is in every error about a file that cannot be part of a release:
+	// for its name, or because it is none or leads out of the tree.
+	ErrRefused = errors.New("not fit for a release")
 	// ErrNoRelease is returned where a channel has no usable publication.
 	ErrNoRelease = errors.New("no release")
 )
+
+// refusal is an error with ErrRefused in its tree, and a text of its own.
+type refusal struct{ error }
+
+func (r *refusal) Unwrap() []error { return []error{r.error, ErrRefused} }
+
+func refusef(format string, args ...any) error { return &refusal{fmt.Errorf(format, args...)} }

@@ -38,6 +38,20 @@ type blobs interface {
 	tried(h Hash, c Coding) bool
 }
 
+// Only returns a part of the release: the files that want chooses, and no rules.
+// It has the release's ID though it is not the release that this names.
+func (r *Release) Only(want func(File) bool) *Release {
+	part := &Release{ID: r.ID, Index: &Index{Version: r.Index.Version}, blobs: r.blobs}
+	for i, f := range r.Index.Files {
+		if want(f) {
+			part.Index.Files = append(part.Index.Files, f)
+			part.variants = append(part.variants, r.variants[i])
+			part.inflated = append(part.inflated, r.Inflated(i))
+		}
+	}
+	return part
+}
+
 // Variants returns the forms in which Index.Files[i] is held, smallest first,
 // without identity, which is always there. The slice must not be changed.
 func (r *Release) Variants(i int) []Variant { return r.variants[i] }

@@ -104,14 +104,14 @@ func isFile(fsys fs.FS, path string, d fs.DirEntry) (bool, error) {
 		return true, nil
 	}
 	if d.Type()&fs.ModeSymlink == 0 {
-		return false, fmt.Errorf("release: %q is neither a file nor a directory (%s): remove it from the output", path, d.Type())
+		return false, refusef("release: %q is neither a file nor a directory (%s): remove it from the output", path, d.Type())
 	}
 	info, err := fs.Stat(fsys, path)
 	if err != nil {
-		return false, fmt.Errorf("release: symbolic link %q leads nowhere or out of the output directory: %w", path, err)
+		return false, refusef("release: symbolic link %q leads nowhere or out of the output directory: %w", path, err)
 	}
 	if !info.IsDir() && !info.Mode().IsRegular() {
-		return false, fmt.Errorf("release: symbolic link %q leads to something that is no file (%s): remove it from the output", path, info.Mode().Type())
+		return false, refusef("release: symbolic link %q leads to something that is no file (%s): remove it from the output", path, info.Mode().Type())
 	}
 	return info.Mode().IsRegular(), nil
 }

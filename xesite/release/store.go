@@ -67,6 +67,16 @@ func (s *Store) Release(ctx context.Context, id ID) (*Release, error) {
 	return s.open(ctx, id, x)
 }
 
+// Subset is [Store.Release] for some of its files: no others are looked at.
+// Like [Release.Only], it has no rules.
+func (s *Store) Subset(ctx context.Context, id ID, want func(File) bool) (*Release, error) {
+	x, err := s.readIndex(id)
+	if err != nil {
+		return nil, err
+	}
+	return s.open(ctx, id, &Index{Version: x.Version, Files: slices.Clip(slices.DeleteFunc(x.Files, func(f File) bool { return !want(f) }))})
+}
+
 // open checks the blobs of an index and finds their variants.
 func (s *Store) open(ctx context.Context, id ID, x *Index) (*Release, error) {
 	r := &Release{ID: id, Index: x, blobs: s, variants: make([][]Variant, len(x.Files))}

@@ -32,6 +32,12 @@ type Options struct {
 	// memory and that did not change are taken over. It may be nil.
 	Previous *Handler
 
+	// Earlier has releases, the newest first, whose files are served at paths
+	// that have no other answer but a rule or status 404: see [Fingerprinted]
+	// for those that pages opened before a publication ask for. Their rules do
+	// not count; see [release.Release.Only].
+	Earlier []*release.Release
+
 	// AppendHTML is added to the end of every HTML page, for live reload
 	// during development. Such pages are served without compression.
 	AppendHTML []byte
@@ -66,8 +72,10 @@ func New(rel *release.Release, opts Options) *Handler {
 	h := &Handler{rel: rel, opts: opts}
 	h.rules = compileRules(rel.Index.Redirects)
 	h.headers = compileHeaders(rel.Index.Headers)
-	contents := h.compileContents(opts.Modified, time.Now())
+	now := time.Now()
+	contents := h.compileContents(rel, opts.Modified, now)
 	h.routes = h.compileRoutes(contents)
+	h.compileEarlier(h.routes, now)
 	h.missing = h.compileMissing(contents)
 	h.budget.Store(opts.MemoryBudget)
 	if opts.MemoryBudget == 0 {
@@ -242,7 +250,7 @@ func (h *Handler) body(c *content, rep *representation) (*[]byte, release.Body) 
 	if body := rep.body.Load(); body != nil {
 		return body, nil
 	}
-	file, err := h.rel.Open(c.index, rep.coding)
+	file, err := c.rel.Open(c.index, rep.coding)
 	if err != nil {
 		h.report(err)
 		return nil, nil
@@ -278,7 +286,7 @@ func (h *Handler) read(c *content, rep *representation, src io.Reader, appended 
 	}
 	body := make([]byte, rep.size)
 	if _, err := io.ReadFull(src, body); err != nil {
-		return nil, fmt.Errorf("serve: read %q as %s: %w", h.rel.Index.Files[c.index].Path, rep.coding, err)
+		return nil, fmt.Errorf("serve: read %q as %s: %w", c.rel.Index.Files[c.index].Path, rep.coding, err)
 	}
 	return &body, nil
 }
@@ -290,8 +298,8 @@ func (h *Handler) report(err error) {
 }
 
 // serveRange answers with a part, after the conditions have passed. The
-// bookkeeping of ranges is net/http's; it sees the same validators, and comes
-// to the same verdict.
+// bookkeeping of ranges is net/http's, which does not get to see the
+// conditions: it reads odd ones in its own way.
 func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route, rep *representation) int {
 	body, file := h.body(rt.content, rep)
 	if body == nil && file == nil {
@@ -306,6 +314,7 @@ func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route, 
 		header["Content-Encoding"] = rep.encoding
 		header["Content-Length"] = rep.length // ServeContent only sets that of a part
 	}
+	r = &http.Request{Method: r.Method, Header: http.Header{"Range": r.Header["Range"]}}
 	if file == nil {
 		http.ServeContent(w, r, "", rt.content.modified, bytes.NewReader(*body))
 	} else {

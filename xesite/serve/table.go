@@ -41,7 +41,8 @@ type representation struct {
 
 // content is a file of the release: its representations, identity first.
 type content struct {
-	index    int // in release.Index.Files
+	rel      *release.Release
+	index    int // in rel.Index.Files
 	reps     []representation
 	modified time.Time // zero: not known
 	fields   []field   // of every answer with this content
@@ -67,16 +68,16 @@ var (
 )
 
 // compileContents makes the contents of a release.
-func (h *Handler) compileContents(modified []int64, now time.Time) []content {
-	files := h.rel.Index.Files
+func (h *Handler) compileContents(rel *release.Release, modified []int64, now time.Time) []content {
+	files := rel.Index.Files
 	contents := make([]content, len(files))
 	types := map[string][]string{}
 	for i, f := range files {
 		c := &contents[i]
-		c.index = i
+		c.rel, c.index = rel, i
 		c.html = strings.HasPrefix(f.Type, "text/html")
-		c.immutable = !c.html && fingerprinted(f.Path)
-		c.inflated = h.rel.Inflated(i)
+		c.immutable = !c.html && Fingerprinted(f.Path)
+		c.inflated = rel.Inflated(i)
 		if i < len(modified) {
 			// Never later than Date (RFC 9110 section 8.8.2.1): a clock that
 			// was set back takes the field away for a while.
@@ -94,7 +95,7 @@ func (h *Handler) compileContents(modified []int64, now time.Time) []content {
 }
 
 func (h *Handler) compileRepresentations(c *content, f release.File) {
-	variants := h.rel.Variants(c.index)
+	variants := c.rel.Variants(c.index)
 	if c.html && len(h.opts.AppendHTML) > 0 {
 		// The variants lack what is appended, and so does what a browser may
 		// have of the page from before: the tag is another.
@@ -177,6 +178,20 @@ func (h *Handler) compileRoutes(contents []content) map[string]*route {
 	return routes
 }
 
+// compileEarlier adds the paths of earlier releases that this one does not
+// have, the newest release's first. They are answered like its own files.
+func (h *Handler) compileEarlier(routes map[string]*route, now time.Time) {
+	for _, rel := range h.opts.Earlier {
+		contents := h.compileContents(rel, nil, now)
+		for i := range contents {
+			path := "/" + rel.Index.Files[i].Path
+			if _, taken := routes[path]; !taken {
+				routes[path] = h.route(path, &contents[i])
+			}
+		}
+	}
+}
+
 // route answers a path with c, with the _headers rules applied.
 func (h *Handler) route(path string, c *content) *route {
 	return &route{content: c, fields: h.headers.apply(path, c.fields)}
@@ -255,9 +270,9 @@ func (hs headers) apply(path string, base []field) []field {
 	return fields
 }
 
-// fingerprinted reports whether a part of the file's name changes with its
+// Fingerprinted reports whether a part of the file's name changes with its
 // content: 8 or more hexadecimal digits, not all decimal (a date is none).
-func fingerprinted(name string) bool {
+func Fingerprinted(name string) bool {
 	parts := strings.FieldsFunc(path.Base(name), func(c rune) bool { return strings.ContainsRune(".-_~@", c) })
 	return slices.ContainsFunc(parts, func(part string) bool {
 		return len(part) >= 8 && strings.Trim(part, "0123456789abcdefABCDEF") == "" &&

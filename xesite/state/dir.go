@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"xeiaso.net/site/internal/atomicfile"
@@ -46,14 +47,20 @@ type Dir struct {
 // OpenDir returns the store in the directory path, which it creates if need
 // be. Only the current user can read what it creates, since records hold
 // tokens. There is nothing to close.
+//
+// A directory that was used before is opened even if it can only be read now:
+// a disk that is in trouble must not keep a program from starting. Swap fails
+// for as long as that lasts.
 func OpenDir(path string) (*Dir, error) {
 	if err := atomicfile.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("state: open directory: %w", err)
 	}
 	d := &Dir{path: path, turn: make(chan struct{}, 1)}
-	// Fail now rather than at the first Swap if the directory is read-only or
-	// the file system has no locks.
+	// Fail now rather than at the first Swap if the file system has no locks.
 	lock, err := d.openLock(os.O_CREATE)
+	if readOnly(err) && d.checkPresent(nil) == nil {
+		return d, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("state: open directory: %w", err)
 	}
@@ -62,6 +69,11 @@ func OpenDir(path string) (*Dir, error) {
 		return nil, fmt.Errorf("state: open directory: lock %s: %w; put it on a file system with flock", lock.Name(), err)
 	}
 	return d, nil
+}
+
+// readOnly reports whether it is writing that is refused.
+func readOnly(err error) bool {
+	return errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)
 }
 
 // Load implements [Store].

@@ -34,7 +34,7 @@ const childEnv = "STATE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
 	job, dir, _ := strings.Cut(os.Getenv(childEnv), " ")
-	run := map[string]func(dir string) error{"increment": increment, "fill": fill}[job]
+	run := map[string]func(dir string) error{"increment": increment, "fill": fill, "life": life}[job]
 	if run == nil {
 		os.Exit(m.Run())
 	}

@@ -79,3 +79,12 @@ func CacheDir() (string, error) {
 	home, err := os.UserHomeDir()
 	return filepath.Join(home, ".cache", "xesite-test"), err
 }
+
+// Times is how often a test does something: short in an ordinary run, soak where
+// XESITE_TEST_SOAK=1 asks for full proof.
+func Times(short, soak int) int {
+	if os.Getenv("XESITE_TEST_SOAK") == "1" {
+		return soak
+	}
+	return short
+}

@@ -1,0 +1,110 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package xesite
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"xeiaso.net/site/xesite/release"
+	"xeiaso.net/site/xesite/serve"
+)
+
+// A page that was opened before a publication asks for its style sheet after
+// it. What has a fingerprint in its name stays reachable for a while, unless
+// the current release has something else at that path.
+
+// earlier is the assets of a release that was served before.
+type earlier struct {
+	rel      *release.Release // only its assets
+	id       release.ID
+	sequence uint64
+	ended    time.Time // when it was replaced
+}
+
+// isAsset reports whether a file stays reachable after its release. HTML never
+// does: an old page is wrong, not late.
+func isAsset(f release.File) bool {
+	return serve.Fingerprinted(f.Path) && !strings.HasPrefix(f.Type, "text/html")
+}
+
+// before returns the earlier releases to keep reachable next to a publication
+// that follows cur.
+func (c *channel) before(cur *serving, pub *release.Publication) []earlier {
+	grace := c.site.cfg.AssetGrace
+	if cur == nil || grace < 0 {
+		return nil
+	}
+	all := cur.earlier
+	if cur.rel.ID != pub.Release {
+		all = slices.Insert(slices.Clone(all), 0, earlier{
+			rel: cur.rel.Only(isAsset), id: cur.rel.ID, sequence: cur.pub.Sequence, ended: pub.PublishedAt,
+		})
+	}
+	return c.reachable(all, pub)
+}
+
+// reachable leaves out what is too old, was purged, or is the release itself.
+func (c *channel) reachable(all []earlier, pub *release.Publication) (kept []earlier) {
+	for _, e := range all {
+		known := func(o earlier) bool { return o.id == e.id }
+		if e.id == pub.Release || pub.PublishedAt.Sub(e.ended) >= c.site.cfg.AssetGrace ||
+			len(kept) >= c.site.cfg.Keep || slices.ContainsFunc(kept, known) {
+			continue
+		}
+		if len(pub.Purged) > 0 {
+			e.rel = e.rel.Only(func(f release.File) bool { return !pub.IsPurged("/"+f.Path, e.sequence) })
+		}
+		if len(e.rel.Index.Files) > 0 {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// recall makes the assets of earlier releases reachable after a start. It
+// reads their indexes, so it runs when the site is being served already.
+func (c *channel) recall(ctx context.Context) {
+	cur := c.serving.Load()
+	if cur == nil || c.site.cfg.AssetGrace < 0 {
+		return
+	}
+	pubs, err := c.site.store.Publications(c.name)
+	if err != nil {
+		c.site.log.WarnContext(ctx, "look for earlier releases", "err", err)
+	}
+	var all []earlier
+	ended := cur.pub.PublishedAt
+	for _, pub := range pubs { // newest first
+		if pub.Sequence >= cur.pub.Sequence {
+			continue
+		}
+		e := earlier{id: pub.Release, sequence: pub.Sequence, ended: ended}
+		ended = pub.PublishedAt
+		if time.Since(e.ended) >= c.site.cfg.AssetGrace || ctx.Err() != nil {
+			break
+		}
+		if e.rel, err = c.site.store.Subset(ctx, pub.Release, isAsset); err == nil {
+			all = append(all, e)
+		}
+	}
+	if all = c.reachable(all, cur.pub); len(all) > 0 {
+		c.serving.CompareAndSwap(cur, c.compile(cur.rel, cur.pub, all, cur))
+	}
+}
+
+// forget ends the reachability of what has had its time.
+func (c *channel) forget() {
+	cur := c.serving.Load()
+	if cur == nil {
+		return
+	}
+	expired := func(e earlier) bool { return time.Since(e.ended) >= c.site.cfg.AssetGrace }
+	if slices.ContainsFunc(cur.earlier, expired) {
+		left := slices.DeleteFunc(slices.Clone(cur.earlier), expired)
+		c.serving.CompareAndSwap(cur, c.compile(cur.rel, cur.pub, left, cur))
+	}
+}
