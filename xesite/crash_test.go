@@ -18,6 +18,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +27,7 @@ import (
 	"xeiaso.net/site/internal/test/need"
 	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
+	"xeiaso.net/site/xesite/release"
 )
 
 // childVariable makes the test binary a host, one that can be killed.
@@ -77,6 +80,14 @@ func runChild(config string) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", site.Handler(xesite.Listener{}))
 	mux.HandleFunc("/-/status", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(site.Status()) })
+	mux.HandleFunc("/-/rollback", func(w http.ResponseWriter, r *http.Request) {
+		cur, err := site.Rollback(context.WithoutCancel(r.Context()), release.ID(r.FormValue("id")))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		json.NewEncoder(w).Encode(cur)
+	})
 	mux.HandleFunc("/-/trigger", func(w http.ResponseWriter, r *http.Request) {
 		if _, err := site.Trigger(r.Context(), xesite.Trigger{Source: "github"}); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -207,9 +218,9 @@ func crashRepo(t *testing.T) *gittest.Repo {
 // The original did not recover from 17 of 20 kills in its first clone. Here
 // each kill may come at any time of a fetch or clone, checkout, build or
 // publication.
-func TestKillAtAnyMomentLosesAtMostTheBuild(t *testing.T) {
+func TestSoakKillAtAnyMomentLosesAtMostTheBuild(t *testing.T) {
 	need.Program(t, "setsid", "apt install util-linux")
-	kills := 30
+	kills := need.Times(30, 200)
 	if testing.Short() {
 		kills = 8
 	}
@@ -266,11 +277,70 @@ func TestKillAtAnyMomentLosesAtMostTheBuild(t *testing.T) {
 	}
 }
 
-func TestKillDuringAnUploadLosesAtMostTheUpload(t *testing.T) {
-	kills := 12
-	if testing.Short() {
-		kills = 4
+// Rollbacks and slow compression are killed here, at any time too.
+func TestSoakKillDuringRollbacks(t *testing.T) {
+	repo := crashRepo(t)
+	c := childConfig{DataDir: t.TempDir(), Remote: repo.Bare, Poll: -1, Instance: "child", Line: copyPages}
+	p := startChild(t, c)
+	p.shows("0")
+	page := "0"
+	for i := range need.Times(15, 200) {
+		before := p.status().Current
+		was := page
+		page = fmt.Sprint(i + 1)
+		for n := range 10 {
+			repo.Write(fmt.Sprintf("site/%d.txt", n), strings.Repeat(fmt.Sprint(i, n, " "), 5000))
+		}
+		change(repo, page)
+		p.get("/-/trigger")
+		p.shows(page)
+		next := p.status().Current
+		var acknowledged atomic.Uint64
+		var rollbacks sync.WaitGroup
+		rollbacks.Go(func() { // back and forth, until the kill
+			for {
+				for _, id := range []release.ID{before.Release, next.Release} {
+					resp, err := http.Get(p.url + "/-/rollback?id=" + string(id))
+					if err != nil {
+						return
+					}
+					var cur xesite.Current
+					err = json.NewDecoder(resp.Body).Decode(&cur)
+					resp.Body.Close()
+					if err != nil {
+						return
+					}
+					acknowledged.Store(cur.Sequence)
+				}
+			}
+		})
+		timer := time.NewTimer(rand.N(300 * time.Millisecond))
+		<-timer.C
+		p.kill()
+		rollbacks.Wait()
+
+		p = startChild(t, c)
+		st := p.status()
+		code, body := p.get("/")
+		if code != 200 || body != page && body != was || st.Fault != "" {
+			t.Fatalf("after kill %d: %d %.100q, %s; want %s or %s", i, code, body, st.Fault, was, page)
+		}
+		if cur := st.Current; cur.Sequence < acknowledged.Load() || cur.Release != before.Release && cur.Release != next.Release {
+			t.Fatalf("after kill %d: publication %d of %s is served, and %d was acknowledged", i, cur.Sequence, cur.Release.Short(), acknowledged.Load())
+		}
+		if body != page { // the older one stays until it is rolled forward
+			wait.Until(t, "it is rolled forward", func() bool {
+				p.get("/-/rollback?id=" + string(next.Release))
+				_, body := p.get("/")
+				return body == page
+			})
+		}
 	}
+	p.stop()
+}
+
+// An upload that is killed is published or not, and can be sent again.
+func TestSoakKillDuringUploads(t *testing.T) {
 	repo := crashRepo(t)
 	c := childConfig{DataDir: t.TempDir(), Remote: repo.Bare, Poll: -1, Instance: "child", Line: copyPages}
 	p := startChild(t, c)
@@ -301,7 +371,7 @@ func TestKillDuringAnUploadLosesAtMostTheUpload(t *testing.T) {
 	}
 	whole := time.Since(start)
 	good := "1"
-	for i := range kills {
+	for i := range need.Times(8, 200) {
 		page := fmt.Sprint(i + 2)
 		sent := make(chan struct{})
 		go func() { defer close(sent); upload(page) }()

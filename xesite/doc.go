@@ -47,6 +47,27 @@
 // stopped, and everything that it started is killed with it. A kill of this
 // process at any moment loses at most the build that ran.
 //
+// What a person chose stays chosen: after [Site.Rollback] a commit that was
+// built before is not published again, and [Site.Pin] holds everything until
+// [Site.Unpin]. [Gates] refuse what is more likely an accident than a site.
+//
+// # Between two releases
+//
+// A page that was opened before a publication asks for its style sheet after
+// it. Files of earlier releases that have a fingerprint in their name, and are
+// not HTML, stay reachable for [Config.AssetGrace]. [Site.Purge] ends that for
+// what must be gone.
+//
+// # Previews
+//
+// With [Previews], other branches are built too, when they are pushed, each at
+// an address of its own: below a domain, such as my-draft.preview.example.com,
+// or below a path of the site. They can ask for a token, keep search engines
+// out, reload when they are pushed again, and vanish with their branch or some
+// time after its last push. A preview never delays the site: one build runs at
+// a time, the site's goes first, and cancels that of a preview. Pull requests
+// from forks are not built, since whoever writes them would run programs here.
+//
 // # Data directory
 //
 //	blobs/ releases/ channels/   releases, see package release; Config.Keep bounds them
