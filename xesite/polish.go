@@ -86,6 +86,8 @@ func (s *Site) polish(ctx context.Context) {
 // compress adds the slow codings. What clients hold stays valid: a coding only
 // joins.
 func (s *Site) compress(ctx context.Context, cur *serving) {
+	s.writing.RLock() // what is written is not visible yet, and may be old when it is
+	defer s.writing.RUnlock()
 	rel, err := s.store.Compress(ctx, cur.rel)
 	if rel != cur.rel {
 		s.production.serving.CompareAndSwap(cur, s.production.compile(rel, cur.pub, cur.earlier, cur))

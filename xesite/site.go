@@ -38,7 +38,8 @@ type Site struct {
 	publishing sync.Mutex // one publication at a time, and none while releases are removed
 	numbering  sync.Mutex // one build at a time gets its number
 	// writing is read-locked from the first blob of a release to its
-	// publication, and locked while blobs are removed.
+	// publication, and while variants are made; it is locked while blobs are
+	// removed.
 	writing  sync.RWMutex
 	repolish chan struct{} // has room for one: something was published aside from builds
 	mark     string        // of the processes of this data directory's builds
