@@ -252,9 +252,11 @@ func TestLimitsHoldForTars(t *testing.T) {
 func FuzzTar(f *testing.F) {
 	f.Add(tarOf(f, file("index.html"), file("a/b"), &tar.Header{Name: "c/", Typeflag: tar.TypeDir}))
 	f.Add(gzipped(f, tarOf(f, file("site/index.html"), file("site/_redirects"))))
+	f.Add(tarOf(f, &tar.Header{Name: "b/", Typeflag: tar.TypeDir}, &tar.Header{Name: "index.html", Typeflag: tar.TypeDir}))
+	scratch := f.TempDir()
 	f.Fuzz(func(t *testing.T, b []byte) {
 		limits := release.Limits{Total: 1 << 20, Files: 100}
-		a, err := release.OpenArchive(t.Context(), bytes.NewReader(b), int64(len(b)), t.TempDir(), limits)
+		a, err := release.OpenArchive(t.Context(), bytes.NewReader(b), int64(len(b)), scratch, limits)
 		if err != nil {
 			return
 		}
@@ -263,9 +265,11 @@ func FuzzTar(f *testing.F) {
 		if err != nil {
 			return
 		}
-		elsewhere, _, err := release.New(t.Context(), a)
-		if err != nil || elsewhere.ID != r.ID {
-			t.Fatalf("elsewhere it is %v, %v; want %s", elsewhere, err, r.ID)
+		if r.Index.Size() < 256 { // above that New compresses, which takes all the time
+			elsewhere, _, err := release.New(t.Context(), a)
+			if err != nil || elsewhere.ID != r.ID {
+				t.Fatalf("elsewhere it is %v, %v; want %s", elsewhere, err, r.ID)
+			}
 		}
 		if a.Format() != "tar" {
 			return
