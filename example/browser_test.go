@@ -6,7 +6,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,7 +17,9 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/chromedp"
 
+	"xeiaso.net/site/internal/test/gittest"
 	"xeiaso.net/site/internal/test/need"
+	"xeiaso.net/site/internal/test/wait"
 )
 
 // browser starts Chromium. What it has to complain about ends the test.
@@ -32,7 +36,7 @@ func browser(t *testing.T) context.Context {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	err := chromedp.Listen(ctx, func(event any) {
-		if e, ok := event.(*log.EventEntryAdded); ok && e.Entry.Level == log.EntryLevelError {
+		if e, ok := event.(*log.EventEntryAdded); ok && e.Entry.Level == log.EntryLevelError && !strings.Contains(e.Entry.Text, "status of 401") {
 			t.Errorf("the browser says of %s: %s", e.Entry.URL, e.Entry.Text)
 		}
 	})
@@ -127,4 +131,51 @@ func TestOpenPageReloadsByItself(t *testing.T) {
 			t.Fatalf("the page still shows %q", text())
 		}
 	}
+}
+
+func TestPreviewAsksForItsTokenAndReloadsByItself(t *testing.T) {
+	ctx := browser(t)
+	repo := gittest.New(t)
+	repo.Write("index.md", "# Site\n\nthe site\n")
+	repo.Commit("site")
+	repo.Push()
+	p := start(t, nil, "-git-repo", repo.Bare, "-git-branch", "main", "-poll", "100ms",
+		"-preview-branches", "*", "-preview-domain", "/preview", "-preview-token", "open sesame please")
+	p.shows("", "the site")
+	branches := filepath.Join(p.dataDir, "builds", "branches.json")
+	wait.Until(t, "the branches were looked at", func() bool { _, err := os.Stat(branches); return err == nil })
+	repo.Branch("draft")
+	draft := func(text string) {
+		repo.Write("index.md", "# Draft\n\n"+text+"\n")
+		repo.Commit(text)
+		repo.Push()
+	}
+	draft("before")
+	wait.Until(t, "there is a preview", func() bool {
+		_, body := p.get(p.admin + "api/previews")
+		return strings.Contains(body, `"commit"`)
+	})
+	open(t, ctx, p.public+"preview/draft/", "light", 390)
+	if title := evaluate[string](t, ctx, "document.title"); title != "This is a preview" {
+		t.Fatalf("without the token: %q", title)
+	}
+	evaluate[string](t, ctx, `document.querySelector("input").value = "open sesame please"; document.querySelector("button").click(); ""`)
+	text := func() string {
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.body ? document.body.innerText : ''"))
+		if err != nil {
+			return "" // the page may be about to load
+		}
+		return v
+	}
+	wait.Until(t, "the draft is shown", func() bool { return strings.Contains(text(), "before") })
+	// Until the stream is open a push could be missed; afterwards none is.
+	for i := 0; !strings.Contains(text(), "after") && i < 20; i++ {
+		draft(fmt.Sprintf("after %d.", i))
+		wait.Until(t, "the push is built", func() bool {
+			_, body := p.do("GET", p.public+"preview/draft/", func(r *http.Request) { r.Header.Set("Authorization", "Bearer open sesame please") })
+			return strings.Contains(body, fmt.Sprintf("after %d.", i))
+		})
+	}
+	wait.Until(t, "the page has loaded again", func() bool { return strings.Contains(text(), "after") })
+	p.shows("", "the site")
 }

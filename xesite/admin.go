@@ -52,7 +52,7 @@ type Admin struct {
 //	GET  /metrics
 //	GET  /                                     a page for people
 //	GET  /api/status
-//	POST /api/rebuild[?wait=1][&force=1]
+//	POST /api/rebuild[?wait=1][&force=1][&branch=preview]
 //	GET  /api/builds                           newest first
 //	GET  /api/builds/{number}/log
 //	GET  /api/releases                         newest first
@@ -254,7 +254,11 @@ func (s *Site) adminRebuild(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	force := isSet(r.FormValue("force"))
-	ticket, err := s.Trigger(r.Context(), Trigger{Source: SourceAdmin, Rebuild: true, Force: force})
+	ticket, err := s.Trigger(r.Context(), Trigger{Source: SourceAdmin, Branch: r.FormValue("branch"), Rebuild: true, Force: force})
+	if errors.Is(err, ErrNotBuilt) {
+		writeError(w, http.StatusNotFound, err.Error())
+		return
+	}
 	if err != nil {
 		writeError(w, http.StatusInternalServerError, err.Error())
 		return

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
@@ -250,4 +252,25 @@ func TestGates(t *testing.T) {
 			r.expect(r.trigger(xesite.Trigger{Source: xesite.SourceAdmin, Rebuild: true, Force: true}), xesite.ResultPublished)
 		})
 	}
+}
+
+func TestOldAssetsGoWhenTheirTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source := &fakeSource{}
+		source.set("c1", oldStyle[1:], "old style")
+		r := fakeRig(t, t.TempDir(), source, func(cfg *xesite.Config) { cfg.AssetGrace = time.Minute })
+		pass(5 * time.Minute) // how long it was served does not count
+		source.set("c2", newStyle[1:], "new style")
+		r.expect(r.trigger(pushed("c2")), xesite.ResultPublished)
+		pass(30 * time.Second)
+		source.set("c3")
+		r.expect(r.trigger(pushed("c3")), xesite.ResultPublished)
+		r.expectPage(oldStyle, 200, "old style")
+		pass(35 * time.Second)
+		r.expectPage(oldStyle, 404, "")
+		r.expectPage(newStyle, 200, "new style")
+		pass(30 * time.Second)
+		r.expectPage(newStyle, 404, "")
+		r.stop()
+	})
 }

@@ -205,7 +205,14 @@ func (s *Site) Trigger(ctx context.Context, t Trigger) (*Ticket, error) {
 	}
 	s.metrics.triggers[t.Source].Inc()
 	ticket := newTicket()
-	s.log.InfoContext(ctx, "trigger", "source", t.Source, "trigger", ticket.ID, "branch", t.Branch, "hint", t.Hint)
+	attrs := []any{"source", t.Source, "trigger", ticket.ID}
+	if t.Hint != "" {
+		attrs = append(attrs, "hint", t.Hint)
+	}
+	if t.Branch != "" {
+		attrs = append(attrs, "branch", t.Branch)
+	}
+	s.log.InfoContext(ctx, "trigger", attrs...)
 	holder, mine := s.lease.holder()
 	if s.queue.open() && (mine || holder == "") {
 		s.queue.add(t, ticket)

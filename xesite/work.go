@@ -52,12 +52,12 @@ const followInterval = time.Second
 // came before it was known who builds.
 func (s *Site) follow(ctx context.Context) {
 	for pause(ctx, followInterval) {
+		s.production.forget()
 		holder, mine := s.lease.holder()
 		if mine {
 			continue
 		}
 		s.production.load(ctx)
-		s.production.forget()
 		if holder == "" {
 			continue
 		}
