@@ -24,7 +24,8 @@ import (
 // or a kill at any moment can spoil the next one. A mirror that is damaged is
 // made again. Submodules are checked out too, from mirrors of their own. Files
 // in Git LFS need the git-lfs program; without it a repository that uses LFS
-// is an error.
+// is an error. Between builds it checks the newest commit out in advance, which
+// takes the space of one checkout in Dir.
 //
 // The fields must not change after the first call.
 type Git struct {
@@ -61,6 +62,9 @@ type Git struct {
 
 	// Timeout bounds one fetch or checkout. If zero, 5 minutes.
 	Timeout time.Duration
+
+	tip   string // the commit of the last fetch
+	spare *spare // nil if there is none
 }
 
 // Format prints the source without its secrets, whatever the verb. Package fmt
@@ -165,6 +169,7 @@ func (g *Git) Fetch(ctx context.Context) (Revision, error) {
 	if err != nil {
 		return Revision{}, fmt.Errorf("xesite: fetch %s: %w", redactURL(g.Remote), g.explain(err))
 	}
+	g.tip = rev.ID
 	return rev, nil
 }
 
@@ -198,14 +203,17 @@ func (g *Git) refspec() string {
 // Checkout implements [Source]. Git works inside the checkout.
 func (g *Git) Checkout(ctx context.Context, rev Revision, dir string) (string, error) {
 	m := g.mirror()
-	err := m.checkoutHealing(ctx, rev.ID, dir, func(fresh *mirror) error {
-		// The branch may have moved on, but not every server gives out a commit
-		// that is no branch's tip.
-		if err := fresh.fetch(ctx, "+"+rev.ID+":"+ref); err == nil {
-			return nil
-		}
-		return fresh.fetch(ctx, g.refspec())
-	})
+	var err error
+	if !g.takeSpare(ctx, m, rev.ID, dir) {
+		err = m.checkoutHealing(ctx, rev.ID, dir, func(fresh *mirror) error {
+			// The branch may have moved on, but not every server gives out a
+			// commit that is no branch's tip.
+			if err := fresh.fetch(ctx, "+"+rev.ID+":"+ref); err == nil {
+				return nil
+			}
+			return fresh.fetch(ctx, g.refspec())
+		})
+	}
 	if err == nil {
 		err = g.submodules(ctx, m, dir, g.Remote, 0)
 	}
@@ -230,7 +238,7 @@ func (g *Git) depth() int {
 }
 
 // Maintain implements [Maintainer]: it packs the mirrors when they have become
-// untidy. Git's own housekeeping is switched off elsewhere, so that none runs
+// untidy, and makes a checkout in advance. Git's own housekeeping is switched off elsewhere, so that none runs
 // behind a build's back. What no branch reaches any more, such as the commits
 // before a force push, goes.
 func (g *Git) Maintain(ctx context.Context) error {
@@ -251,6 +259,9 @@ func (g *Git) Maintain(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			errs = append(errs, fmt.Errorf("xesite: tidy %s: %w", filepath.Base(dir), err))
 		}
+	}
+	if err := g.makeSpare(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("xesite: check out in advance: %w", err))
 	}
 	return errors.Join(errs...)
 }

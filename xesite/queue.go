@@ -91,6 +91,7 @@ func (t *Ticket) Wait(ctx context.Context) (Build, error) {
 type batch struct {
 	triggers []Trigger
 	tickets  []*Ticket
+	dir      string // what the build needed, to be removed when all have been told
 }
 
 // sources returns where the triggers come from, once each.

@@ -243,6 +243,13 @@ func (s *Site) batch(ctx context.Context, b *batch) {
 	for _, ticket := range b.tickets {
 		ticket.finish(record, nil)
 	}
+	if b.dir == "" {
+		return
+	}
+	// Thousands of files take a while, and nobody has to wait for that.
+	if err := removeAll(b.dir); err != nil {
+		s.log.WarnContext(ctx, "remove the build's directory", "build", record.Number, "err", err)
+	}
 }
 
 // maxAttempts is how often the remote is asked again: after 1, 2, 4 and 8 s.

@@ -29,7 +29,7 @@ type Store struct{ dir string }
 
 // Open opens the store in dir, which is made if it is not there.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir}
+	s := &Store{dir: filepath.Clean(dir)}
 	for _, sub := range []string{"blobs", "blobs/tmp", "releases", "channels"} {
 		if err := atomicfile.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, fmt.Errorf("release: open store: %w", err)
@@ -56,22 +56,33 @@ func (s *Store) Release(ctx context.Context, id ID) (*Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.open(ctx, id, x)
+	return s.open(ctx, id, x, sizeOf)
+}
+
+// sizer tells the size of the file at path.
+type sizer func(path string) (int64, error)
+
+func sizeOf(path string) (int64, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // open checks the blobs of an index and finds their variants.
-func (s *Store) open(ctx context.Context, id ID, x *Index) (*Release, error) {
+func (s *Store) open(ctx context.Context, id ID, x *Index, size sizer) (*Release, error) {
 	r := &Release{ID: id, Index: x, blobs: s, variants: make([][]Variant, len(x.Files))}
 	err := parallel(ctx, len(x.Files), func(_ context.Context, i int) error {
 		f := x.Files[i]
-		info, err := os.Lstat(s.blobPath(f.Hash, Identity))
-		if err == nil && info.Size() != f.Size {
-			err = fmt.Errorf("it has %d bytes, not %d", info.Size(), f.Size)
+		n, err := size(s.blobPath(f.Hash, Identity))
+		if err == nil && n != f.Size {
+			err = fmt.Errorf("it has %d bytes, not %d", n, f.Size)
 		}
 		if err != nil {
 			return fmt.Errorf("release %s: %w: content of %q: %w", id.Short(), ErrCorrupt, f.Path, err)
 		}
-		r.variants[i] = s.variants(f)
+		r.variants[i] = s.variants(f, size)
 		return nil
 	})
 	if err != nil {
@@ -81,14 +92,14 @@ func (s *Store) open(ctx context.Context, id ID, x *Index) (*Release, error) {
 }
 
 // variants returns what is there beside identity.
-func (s *Store) variants(f File) (vs []Variant) {
+func (s *Store) variants(f File, size sizer) (vs []Variant) {
 	for c := Gzip; c < codings; c++ {
 		if !wants(f, c) {
 			continue
 		}
 		// Empty: it was tried and does not pay.
-		if info, err := os.Lstat(s.blobPath(f.Hash, c)); err == nil && info.Size() > 0 {
-			vs = append(vs, Variant{c, info.Size()})
+		if n, err := size(s.blobPath(f.Hash, c)); err == nil && n > 0 {
+			vs = append(vs, Variant{c, n})
 		}
 	}
 	return bySize(vs)
@@ -179,11 +190,11 @@ func (s *Store) openBlob(h Hash, c Coding) (Body, error) {
 
 func (s *Store) blobPath(h Hash, c Coding) string {
 	name := h.String()
-	dir := filepath.Join(s.dir, "blobs", name[:2])
+	path := s.dir + "/blobs/" + name[:2] + "/" + name
 	if c != Identity {
-		name += "." + c.Tag()
+		path += "." + c.Tag()
 	}
-	return filepath.Join(dir, name)
+	return path
 }
 
 func (s *Store) indexPath(id ID) string {
