@@ -90,14 +90,14 @@ func (h *Handler) inherit(contents []content) {
 		}
 		for i := range r.content.reps {
 			if rep := &r.content.reps[i]; rep.body.Load() != nil {
-				bodies[rep.tag] = rep.body.Load()
+				bodies[rep.tag[0]] = rep.body.Load()
 			}
 		}
 	}
 	for i := range contents {
 		for j := range contents[i].reps {
 			rep := &contents[i].reps[j]
-			if body := bodies[rep.tag]; body != nil && h.reserve(rep.size) {
+			if body := bodies[rep.tag[0]]; body != nil && h.reserve(rep.size) {
 				rep.body.Store(body)
 			}
 		}
@@ -133,24 +133,24 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) (status int) {
 }
 
 func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) int {
-	if rt.content == nil {
-		return h.redirect(w, r, withQuery(rt.location, r.URL.RawQuery), http.StatusPermanentRedirect)
+	if rt == elsewhere {
+		return h.redirect(w, r, withQuery(escape(otherSlash(r.URL.Path)), r.URL.RawQuery), http.StatusPermanentRedirect)
 	}
 	c := rt.content
 	rep := &c.reps[0] // identity
-	ranged := r.Header["Range"] != nil && wantsRange(r, rep.tag, c.modified)
+	ranged := r.Header["Range"] != nil && wantsRange(r, rep.tag[0], c.modified)
 	if !ranged && len(c.reps) > 1 {
 		rep = negotiate(r, c.reps)
 	}
 	header := w.Header()
-	switch evaluate(r.Header, rep.tag, c.modified) {
+	switch evaluate(r.Header, rep.tag[0], c.modified) {
 	case notModified:
 		for _, f := range rt.fields {
 			if f.key != "Content-Type" {
 				header[f.key] = f.values
 			}
 		}
-		header["Etag"] = rep.etag
+		header["Etag"] = share(&rep.tag)
 		w.WriteHeader(http.StatusNotModified)
 		return http.StatusNotModified
 	case failed:
@@ -187,16 +187,16 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, rt *route, rep *r
 	for _, f := range rt.fields {
 		header[f.key] = f.values
 	}
-	header["Content-Length"] = rep.length
+	header["Content-Length"] = share(&rep.length)
 	if status == http.StatusOK {
-		header["Etag"] = rep.etag
+		header["Etag"] = share(&rep.tag)
 	} else {
 		// An error page is not a representation of the path.
 		delete(header, "Last-Modified")
 		header[revalidate.key] = revalidate.values
 	}
-	if rep.encoding != nil {
-		header["Content-Encoding"] = rep.encoding
+	if encoding := encodings[rep.coding]; encoding != nil {
+		header["Content-Encoding"] = encoding
 	} else if status == http.StatusOK {
 		header["Accept-Ranges"] = acceptRanges
 	}
@@ -281,7 +281,7 @@ func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route) 
 	for _, f := range rt.fields {
 		header[f.key] = f.values
 	}
-	header["Etag"] = rep.etag
+	header["Etag"] = share(&rep.tag)
 	if file == nil {
 		http.ServeContent(w, r, "", rt.content.modified, bytes.NewReader(*body))
 	} else {
@@ -314,10 +314,10 @@ func (h *Handler) serveRule(w http.ResponseWriter, r *http.Request, rule *rule, 
 		target = unescaped
 	}
 	rt := h.routes[target]
-	if rt != nil && rt.content == nil { // "/dir" for "/dir/"
+	if rt == elsewhere { // "/dir" for "/dir/"
 		rt = h.routes[target+"/"]
 	}
-	if rt == nil || rt.content == nil {
+	if rt == nil || rt == elsewhere {
 		return h.serveMissing(w, r, max(rule.Status, http.StatusNotFound))
 	}
 	// The path that was asked for decides which header rules apply.
@@ -372,6 +372,14 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request, status int) in
 		io.WriteString(w, page)
 	}
 	return status
+}
+
+// otherSlash returns the path with a slash at its end, or without it.
+func otherSlash(path string) string {
+	if without, ok := strings.CutSuffix(path, "/"); ok {
+		return without
+	}
+	return path + "/"
 }
 
 // escape returns a path for the Location header.
