@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -134,6 +135,8 @@ func (m maintained) Maintain(ctx context.Context) error {
 // with a generator that takes none: fetch, checkout, hashing, publication.
 // Between pushes there is a pause, as there is on a real site.
 func BenchmarkTriggerToServed(b *testing.B) {
+	// As in the host program: one more for visitors.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1))
 	gittest.Require(b)
 	repo := gittest.New(b)
 	for i := range 5000 {

@@ -218,10 +218,11 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// parallel calls f for 0…n-1 on all processors and returns the first error,
-// after which no further calls start.
+// parallel calls f for 0…n-1 on all processors but one, and returns the first
+// error, after which no further calls start. While all of them are busy the Go
+// scheduler looks only every 10 ms whether a request has come in.
 func parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	return workers(ctx, runtime.GOMAXPROCS(0), n, f)
+	return workers(ctx, max(runtime.GOMAXPROCS(0)-1, 1), n, f)
 }
 
 // workers is parallel with another number of workers than there are processors.

@@ -181,7 +181,7 @@ func (s *Store) Quarantine(ctx context.Context, r *Release) error {
 }
 
 func (s *Store) openBlob(h Hash, c Coding) (Body, error) {
-	f, err := os.Open(s.blobPath(h, c))
+	f, err := openQuietly(s.blobPath(h, c))
 	if err != nil {
 		return nil, err
 	}
