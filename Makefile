@@ -14,7 +14,7 @@ GOFUMPT := $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)/gofumpt
 # How long each fuzz target runs.
 FUZZTIME := 10s
 
-.PHONY: build test soak lint install bench fuzz clean
+.PHONY: build test soak lint install bench bench-peers fuzz clean
 
 build:
 	go build ./...
@@ -47,6 +47,11 @@ $(GOFUMPT):
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./...
+
+# The host program beside other servers, some of which this installs.
+bench-peers: install
+	.ci/install nginx:nginx-light caddy:caddy wrk:wrk
+	XESITE_PEERS=1 go test -run '^$$' -bench '^BenchmarkPeers$$' -benchtime 1x -timeout 30m ./internal/test/peers
 
 # A short run of each target; go test runs one at a time.
 fuzz:

@@ -25,7 +25,8 @@ import (
 // or a kill at any moment can spoil the next one. A mirror that is damaged is
 // made again. Submodules are checked out too, from mirrors of their own. Files
 // in Git LFS need the git-lfs program; without it a repository that uses LFS
-// is an error.
+// is an error. Between builds it checks the newest commit out in advance, which
+// takes the space of one checkout in Dir.
 //
 // The fields must not change after the first call.
 type Git struct {
@@ -63,7 +64,9 @@ type Git struct {
 	// Timeout bounds one fetch or checkout. If zero, 5 minutes.
 	Timeout time.Duration
 
-	ref string // where the mirror keeps the branch, if it is a preview's
+	ref    string // where the mirror keeps the branch, if it is a preview's
+	newest string // the commit of the last fetch
+	spare  *spare // nil if there is none
 }
 
 // Format prints the source without its secrets, whatever the verb. Package fmt
@@ -172,6 +175,7 @@ func (g *Git) Fetch(ctx context.Context) (Revision, error) {
 	if err != nil {
 		return Revision{}, fmt.Errorf("xesite: fetch %s: %w", redactURL(g.Remote), g.explain(err))
 	}
+	g.newest = rev.ID
 	return rev, nil
 }
 
@@ -209,6 +213,7 @@ func (g *Git) tip() string { return cmp.Or(g.ref, tipRef) }
 func (g *Git) At(branch string) Source {
 	other := *g
 	other.Branch, other.ref = branch, previewRefs+hashName(branch)
+	other.newest, other.spare = "", nil
 	return &other
 }
 
@@ -268,14 +273,17 @@ func (g *Git) Prune(ctx context.Context, branches []string) error {
 // Checkout implements [Source]. Git works inside the checkout.
 func (g *Git) Checkout(ctx context.Context, rev Revision, dir string) (string, error) {
 	m := g.mirror()
-	err := m.checkoutHealing(ctx, rev.ID, dir, func(fresh *mirror) error {
-		// The branch may have moved on, but not every server gives out a commit
-		// that is no branch's tip.
-		if err := fresh.fetch(ctx, "+"+rev.ID+":"+g.tip()); err == nil {
-			return nil
-		}
-		return fresh.fetch(ctx, g.refspec())
-	})
+	var err error
+	if !g.takeSpare(ctx, m, rev.ID, dir) {
+		err = m.checkoutHealing(ctx, rev.ID, dir, func(fresh *mirror) error {
+			// The branch may have moved on, but not every server gives out a
+			// commit that is no branch's tip.
+			if err := fresh.fetch(ctx, "+"+rev.ID+":"+g.tip()); err == nil {
+				return nil
+			}
+			return fresh.fetch(ctx, g.refspec())
+		})
+	}
 	if err == nil {
 		err = g.submodules(ctx, m, dir, g.Remote, 0)
 	}
@@ -300,9 +308,9 @@ func (g *Git) depth() int {
 }
 
 // Maintain implements [Maintainer]: it packs the mirrors when they have become
-// untidy. Git's own housekeeping is switched off elsewhere, so that none runs
-// behind a build's back. What no branch reaches any more, such as the commits
-// before a force push, goes.
+// untidy, and makes a checkout in advance. Git's own housekeeping is switched
+// off elsewhere, so that none runs behind a build's back. What no branch
+// reaches any more, such as the commits before a force push, goes.
 func (g *Git) Maintain(ctx context.Context) error {
 	mirrors, err := filepath.Glob(filepath.Join(absolute(g.Dir), "modules", "*.git"))
 	if err != nil {
@@ -321,6 +329,9 @@ func (g *Git) Maintain(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			errs = append(errs, fmt.Errorf("xesite: tidy %s: %w", filepath.Base(dir), err))
 		}
+	}
+	if err := g.makeSpare(ctx); err != nil {
+		errs = append(errs, fmt.Errorf("xesite: check out in advance: %w", err))
 	}
 	return errors.Join(errs...)
 }

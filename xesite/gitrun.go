@@ -35,7 +35,10 @@ var gitFlags = []string{
 	"-c", "advice.detachedHead=false", "-c", "submodule.recurse=false", "-c", "fetch.recurseSubmodules=false",
 }
 
-const defaultGitTimeout = 5 * time.Minute
+const (
+	defaultGitTimeout = 5 * time.Minute
+	gitNice           = 5 // visitors come first
+)
 
 // run runs one git command in dir and returns what it prints. Remote is the
 // repository that the command may talk to.
@@ -69,7 +72,11 @@ func (g *Git) runIn(ctx context.Context, gitDir, dir, remote string, args ...str
 	stderr := &tail{max: 4 << 10}
 	cmd.Stdout, cmd.Stderr = &stdout, stderr
 	isolate(cmd)
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		beNice(cmd, gitNice)
+		err = cmd.Wait()
+	}
 	if errors.Is(err, exec.ErrNotFound) {
 		return "", errors.New("the git program is not installed: install git")
 	}

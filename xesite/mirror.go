@@ -231,6 +231,11 @@ func (m *mirror) checkout(ctx context.Context, commit, dir string) error {
 		}
 		return err
 	}
+	return m.checkLFS(ctx, dir)
+}
+
+// checkLFS refuses a checkout with pointers in the place of files.
+func (m *mirror) checkLFS(ctx context.Context, dir string) error {
 	if hasLFS() {
 		return nil
 	}

@@ -62,20 +62,22 @@ func (s *Site) kept() (keep []release.ID, err error) {
 	return keep, nil
 }
 
-// polish makes the slow codings of what is served, then compares contents
-// with their hashes. The next build stops it.
+// polish has the source prepare for the next build, makes the slow codings of
+// what is served, then compares contents with their hashes. The next build
+// stops it.
 func (s *Site) polish(ctx context.Context) {
 	cur := s.production.serving.Load()
 	if cur == nil {
 		return
 	}
-	if s.polished != cur.rel.ID {
-		s.compress(ctx, cur)
-	}
-	if m, ok := s.cfg.Source.(Maintainer); ok && ctx.Err() == nil {
+	// First the short work, which makes the next build faster.
+	if m, ok := s.cfg.Source.(Maintainer); ok {
 		if err := m.Maintain(ctx); err != nil {
-			s.log.WarnContext(ctx, "tidy the source's mirrors", "err", err)
+			s.log.WarnContext(ctx, "maintain the source", "err", err)
 		}
+	}
+	if s.polished != cur.rel.ID && ctx.Err() == nil {
+		s.compress(ctx, cur)
 	}
 	if ctx.Err() == nil && time.Since(s.verified) > verifyEvery {
 		s.verified = time.Now()

@@ -98,6 +98,7 @@ type batch struct {
 	branch   string // empty: production
 	triggers []Trigger
 	tickets  []*Ticket
+	dir      string // what the build needed, to be removed when all have been told
 }
 
 // sources returns where the triggers come from, once each.

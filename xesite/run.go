@@ -406,7 +406,7 @@ func (r *run) end(err error) Build {
 	return r.record
 }
 
-// finish keeps the record, and removes what the build needed.
+// finish keeps the record.
 func (s *Site) finish(r *run) {
 	b := r.record
 	if b.Channel == "" {
@@ -426,11 +426,7 @@ func (s *Site) finish(r *run) {
 	if err := s.history.prune(); err != nil {
 		s.log.Warn("remove old build records", "err", err)
 	}
-	if r.dir != "" {
-		if err := removeAll(r.dir); err != nil {
-			s.log.Warn("remove the build's directory", "build", b.Number, "err", err)
-		}
-	}
+	r.batch.dir = r.dir
 	if s.cfg.OnBuild != nil {
 		s.events.add(func() { s.cfg.OnBuild(b) })
 	}

@@ -233,9 +233,9 @@ func TestFailedBuildChangesNothing(t *testing.T) {
 	repo.Push()
 	r.expect(r.trigger(xesite.Trigger{Source: "github"}), xesite.ResultPublished)
 	r.expectPage("/", 200, "mended")
-	if left, err := filepath.Glob(filepath.Join(r.cfg.DataDir, "build", "*")); err != nil || len(left) > 0 {
-		t.Errorf("left in the build directory: %v, %v", left, err)
-	}
+	wait.Until(t, "nothing is left in the build directory", func() bool {
+		return len(glob(t, filepath.Join(r.cfg.DataDir, "build", "*"))) == 0
+	})
 }
 
 func TestLosingMostFilesNeedsForce(t *testing.T) {

@@ -216,5 +216,7 @@ func (r *run) upload(open func() (*release.Archive, error)) (Uploaded, error) {
 	if err == nil && r.rev.ID != "" {
 		r.key = "upload of " + r.rev.ID
 	}
-	return Uploaded{Build: r.end(err), Changes: changes}, err
+	up := Uploaded{Build: r.end(err), Changes: changes}
+	r.site.discard(r.dir)
+	return up, err
 }

@@ -249,6 +249,8 @@ var errPreempted = errors.New("cancelled for a build of the site itself; it is m
 // batch builds for one batch, tells everybody who waits, and asks the remote
 // again if it does not show yet what a hook announced.
 func (s *Site) batch(ctx context.Context, b *batch) {
+	// Last: thousands of files take a while, and nobody has to wait for that.
+	defer func() { s.discard(b.dir) }()
 	ch := s.production
 	if b.branch != "" {
 		var err error
@@ -280,6 +282,16 @@ func (s *Site) batch(ctx context.Context, b *batch) {
 	}
 	for _, ticket := range b.tickets {
 		ticket.finish(record, nil)
+	}
+}
+
+// discard removes a build's directory, if it has one.
+func (s *Site) discard(dir string) {
+	if dir == "" {
+		return
+	}
+	if err := removeAll(dir); err != nil {
+		s.log.Warn("remove a build's directory", "err", err)
 	}
 }
 

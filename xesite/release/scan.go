@@ -118,18 +118,25 @@ func isFile(fsys fs.FS, path string, d fs.DirEntry) (bool, error) {
 
 // read puts one file and returns its index entry.
 func read(ctx context.Context, fsys fs.FS, path string, dst sink) (f File, isNew bool, err error) {
-	info, err := fs.Stat(fsys, path)
+	file, err := fsys.Open(path)
 	if err != nil {
 		return File{}, false, fmt.Errorf("release: %w", err)
 	}
+	info, err := file.Stat()
+	if err != nil {
+		return File{}, false, errors.Join(fmt.Errorf("release: %w", err), file.Close())
+	}
 	var head []byte
 	open := func() (fs.File, error) {
-		file, err := fsys.Open(path)
-		if err != nil {
-			return nil, err
+		again := file // to find a file by its path is a good part of the work
+		file = nil
+		if again == nil {
+			if again, err = fsys.Open(path); err != nil {
+				return nil, err
+			}
 		}
 		head = head[:0]
-		return &headReader{File: file, head: &head}, nil
+		return &headReader{File: again, head: &head}, nil
 	}
 	hash, n, isNew, err := dst.put(ctx, open, info.Size())
 	if err != nil {
@@ -211,15 +218,21 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// parallel calls f for 0…n-1 on all processors and returns the first error,
-// after which no further calls start.
+// parallel calls f for 0…n-1 on all processors but one, and returns the first
+// error, after which no further calls start. While all of them are busy the Go
+// scheduler looks only every 10 ms whether a request has come in.
 func parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	return workers(ctx, max(runtime.GOMAXPROCS(0)-1, 1), n, f)
+}
+
+// workers is parallel with another number of workers than there are processors.
+func workers(ctx context.Context, most, n int, f func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(n, runtime.GOMAXPROCS(0)) {
-		workers.Go(func() {
+	var all sync.WaitGroup
+	for range min(n, most) {
+		all.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= n {
@@ -231,6 +244,6 @@ func parallel(ctx context.Context, n int, f func(ctx context.Context, i int) err
 			}
 		})
 	}
-	workers.Wait()
+	all.Wait()
 	return context.Cause(ctx)
 }

@@ -37,7 +37,7 @@ type Store struct {
 
 // Open opens the store in dir, which is made if it is not there.
 func Open(dir string) (*Store, error) {
-	s := &Store{dir: dir}
+	s := &Store{dir: filepath.Clean(dir)}
 	for _, sub := range []string{"blobs", "blobs/tmp", "releases", "channels"} {
 		if err := atomicfile.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
 			return nil, fmt.Errorf("release: open store: %w", err)
@@ -64,7 +64,18 @@ func (s *Store) Release(ctx context.Context, id ID) (*Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.open(ctx, id, x)
+	return s.open(ctx, id, x, sizeOf)
+}
+
+// sizer tells the size of the file at path.
+type sizer func(path string) (int64, error)
+
+func sizeOf(path string) (int64, error) {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
 }
 
 // Subset is [Store.Release] for some of its files: no others are looked at.
@@ -74,22 +85,22 @@ func (s *Store) Subset(ctx context.Context, id ID, want func(File) bool) (*Relea
 	if err != nil {
 		return nil, err
 	}
-	return s.open(ctx, id, &Index{Version: x.Version, Files: slices.Clip(slices.DeleteFunc(x.Files, func(f File) bool { return !want(f) }))})
+	return s.open(ctx, id, &Index{Version: x.Version, Files: slices.Clip(slices.DeleteFunc(x.Files, func(f File) bool { return !want(f) }))}, sizeOf)
 }
 
 // open checks the blobs of an index and finds their variants.
-func (s *Store) open(ctx context.Context, id ID, x *Index) (*Release, error) {
+func (s *Store) open(ctx context.Context, id ID, x *Index, size sizer) (*Release, error) {
 	r := &Release{ID: id, Index: x, blobs: s, variants: make([][]Variant, len(x.Files))}
 	err := parallel(ctx, len(x.Files), func(_ context.Context, i int) error {
 		f := x.Files[i]
-		info, err := os.Lstat(s.blobPath(f.Hash, Identity))
-		if err == nil && info.Size() != f.Size {
-			err = fmt.Errorf("it has %d bytes, not %d", info.Size(), f.Size)
+		n, err := size(s.blobPath(f.Hash, Identity))
+		if err == nil && n != f.Size {
+			err = fmt.Errorf("it has %d bytes, not %d", n, f.Size)
 		}
 		if err != nil {
 			return fmt.Errorf("release %s: %w: content of %q: %w", id.Short(), ErrCorrupt, f.Path, err)
 		}
-		r.variants[i] = s.variants(f)
+		r.variants[i] = s.variants(f, size)
 		return nil
 	})
 	if err != nil {
@@ -99,14 +110,14 @@ func (s *Store) open(ctx context.Context, id ID, x *Index) (*Release, error) {
 }
 
 // variants returns what is there beside identity.
-func (s *Store) variants(f File) (vs []Variant) {
+func (s *Store) variants(f File, size sizer) (vs []Variant) {
 	for c := Gzip; c < codings; c++ {
 		if !wants(f, c) {
 			continue
 		}
 		// Empty: it was tried and does not pay.
-		if info, err := os.Lstat(s.blobPath(f.Hash, c)); err == nil && info.Size() > 0 {
-			vs = append(vs, variant(c, info.Size()))
+		if n, err := size(s.blobPath(f.Hash, c)); err == nil && n > 0 {
+			vs = append(vs, variant(c, n))
 		}
 	}
 	return bySize(vs)
@@ -188,7 +199,7 @@ func (s *Store) Quarantine(ctx context.Context, r *Release) error {
 }
 
 func (s *Store) openBlob(h Hash, c Coding) (Body, error) {
-	f, err := os.Open(s.blobPath(h, c))
+	f, err := openQuietly(s.blobPath(h, c))
 	if err != nil {
 		return nil, err
 	}
@@ -202,11 +213,11 @@ func (s *Store) tried(h Hash, c Coding) bool {
 
 func (s *Store) blobPath(h Hash, c Coding) string {
 	name := h.String()
-	dir := filepath.Join(s.dir, "blobs", name[:2])
+	path := s.dir + "/blobs/" + name[:2] + "/" + name
 	if c != Identity {
-		name += "." + c.Tag()
+		path += "." + c.Tag()
 	}
-	return filepath.Join(dir, name)
+	return path
 }
 
 func (s *Store) indexPath(id ID) string {

@@ -6,12 +6,15 @@ package release
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"xeiaso.net/site/internal/atomicfile"
@@ -24,7 +27,7 @@ import (
 //
 // Use [os.Root.FS] for a directory: it refuses links out of it.
 func (s *Store) Write(ctx context.Context, fsys fs.FS) (*Release, *Report, error) {
-	batch := &batch{store: s, pending: map[string]string{}}
+	batch := newBatch(s)
 	defer batch.discard()
 	x, report, err := scan(ctx, fsys, batch)
 	if err != nil {
@@ -47,12 +50,13 @@ func (s *Store) Write(ctx context.Context, fsys fs.FS) (*Release, *Report, error
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := s.writeIndex(ctx, x)
+	r, err := s.writeIndex(ctx, x, batch.size)
 	return r, report, err
 }
 
-// writeIndex makes the release visible, after its blobs are durable.
-func (s *Store) writeIndex(ctx context.Context, x *Index) (*Release, error) {
+// writeIndex makes the release visible, after its blobs are durable. Size
+// tells the sizes of blobs.
+func (s *Store) writeIndex(ctx context.Context, x *Index, size sizer) (*Release, error) {
 	b, id, err := x.Encode()
 	if err != nil {
 		return nil, err
@@ -62,7 +66,7 @@ func (s *Store) writeIndex(ctx context.Context, x *Index) (*Release, error) {
 			return nil, fmt.Errorf("release: %w", err)
 		}
 	}
-	return s.open(ctx, id, x)
+	return s.open(ctx, id, x, size)
 }
 
 // Compress makes the variants that are missing, the slow codings included,
@@ -70,7 +74,7 @@ func (s *Store) writeIndex(ctx context.Context, x *Index) (*Release, error) {
 // Variants that were there before are the same bytes as before. When ctx ends
 // the ones made so far are kept.
 func (s *Store) Compress(ctx context.Context, r *Release) (*Release, error) {
-	batch := &batch{store: s, pending: map[string]string{}}
+	batch := newBatch(s)
 	defer batch.discard()
 	var failed error
 	for i := range r.Index.Files {
@@ -87,7 +91,7 @@ func (s *Store) Compress(ctx context.Context, r *Release) (*Release, error) {
 	if err := errors.Join(failed, batch.commit()); err != nil || made == 0 {
 		return r, err
 	}
-	full, err := s.open(context.WithoutCancel(ctx), r.ID, r.Index)
+	full, err := s.open(context.WithoutCancel(ctx), r.ID, r.Index, sizeOf)
 	if err != nil {
 		return r, err
 	}
@@ -98,10 +102,16 @@ func (s *Store) Compress(ctx context.Context, r *Release) (*Release, error) {
 // are durable.
 type batch struct {
 	store   *Store
-	mu      sync.Mutex        // guards pending
+	mu      sync.Mutex        // guards pending and sizes
 	pending map[string]string // final path to temporary path
+	sizes   map[string]int64  // of the blobs that were there before, by path
 
 	encoders encoders
+	buffers  sync.Pool // of *bytes.Buffer
+}
+
+func newBatch(s *Store) *batch {
+	return &batch{store: s, pending: map[string]string{}, sizes: map[string]int64{}}
 }
 
 // has reports whether the blob is in the store or in the batch. A blob of
@@ -113,8 +123,25 @@ func (b *batch) has(path string, size int64) bool {
 	if ok {
 		return true
 	}
-	info, err := os.Lstat(path)
-	return err == nil && (size < 0 || info.Size() == size)
+	got, err := b.size(path)
+	return err == nil && (size < 0 || got == size)
+}
+
+// size is [sizeOf] that asks the file system once for each blob.
+func (b *batch) size(path string) (int64, error) {
+	b.mu.Lock()
+	n, ok := b.sizes[path]
+	b.mu.Unlock()
+	if ok {
+		return n, nil
+	}
+	n, err := sizeOf(path)
+	if err == nil {
+		b.mu.Lock()
+		b.sizes[path] = n
+		b.mu.Unlock()
+	}
+	return n, err
 }
 
 // inMemory is the size up to which a file is read once, before it is known
@@ -127,13 +154,19 @@ func (b *batch) put(ctx context.Context, open func() (fs.File, error), size int6
 		return h, 0, false, err
 	}
 	defer f.Close()
-	var content bytes.Buffer
-	dst := io.Writer(io.Discard)
-	if size <= inMemory {
-		content.Grow(int(size) + bytes.MinRead)
-		dst = &content
+	content, ok := b.buffers.Get().(*bytes.Buffer)
+	if !ok {
+		content = new(bytes.Buffer)
 	}
-	if h, n, err = hashing(ctx, dst, f); err != nil {
+	content.Reset()
+	defer b.buffers.Put(content)
+	if size <= inMemory {
+		n, err = content.ReadFrom(contextReader{ctx, f})
+		h = sha256.Sum256(content.Bytes())
+	} else {
+		h, n, err = hashing(ctx, io.Discard, f)
+	}
+	if err != nil {
 		return h, n, false, err
 	}
 	path := b.store.blobPath(h, Identity)
@@ -249,6 +282,7 @@ func (b *batch) commit() error {
 			return fmt.Errorf("release: %w", err)
 		}
 		delete(b.pending, path)
+		delete(b.sizes, path) // of a damaged blob, which was in its place
 	}
 	dirs[filepath.Join(b.store.dir, "blobs")] = true
 	return b.syncDirs(dirs)
@@ -261,16 +295,13 @@ func (b *batch) sync() error {
 			return err
 		}
 	}
-	for _, tmp := range b.pending {
+	return together(slices.Collect(maps.Values(b.pending)), func(tmp string) error {
 		f, err := os.Open(tmp)
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
+		return errors.Join(f.Sync(), f.Close())
+	})
 }
 
 func (b *batch) syncAll() (done bool, err error) {
@@ -288,12 +319,13 @@ func (b *batch) syncDirs(dirs map[string]bool) error {
 			return err
 		}
 	}
-	for dir := range dirs {
-		if err := atomicfile.SyncDir(dir); err != nil {
-			return err
-		}
-	}
-	return nil
+	return together(slices.Collect(maps.Keys(dirs)), atomicfile.SyncDir)
+}
+
+// together calls f for several paths at a time. The file system makes them
+// durable in one go, so this is about waiting and not about processors.
+func together(paths []string, f func(path string) error) error {
+	return workers(context.Background(), fewFiles, len(paths), func(_ context.Context, i int) error { return f(paths[i]) })
 }
 
 // discard removes what was not committed.

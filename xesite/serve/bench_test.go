@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -107,5 +108,59 @@ func BenchmarkMiss(b *testing.B) {
 	for b.Loop() {
 		clear(w.header)
 		h.ServeHTTP(w, r)
+	}
+}
+
+// heap is what is in use after everything that is not needed has gone.
+func heap() float64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc)
+}
+
+// BenchmarkMemory measures what a release of 10,000 pages of 6 KB takes: its
+// index, the handler's tables, and all of it after every page was asked for in
+// every coding, within the default budget.
+func BenchmarkMemory(b *testing.B) {
+	store, err := release.Open(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	site := fstest.MapFS{}
+	for i := range 10_000 {
+		content := fmt.Sprint(i) + strings.Repeat(fmt.Sprintf("<p>some words on page %d</p>", i), 300)
+		site[fmt.Sprintf("section%d/page%d/index.html", i%50, i)] = &fstest.MapFile{Data: []byte(content[:6000])}
+	}
+	written, _, err := store.Write(b.Context(), site)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := store.Publish(b.Context(), "production", release.PublishOptions{Release: written.ID}); err != nil {
+		b.Fatal(err)
+	}
+	written, site = nil, nil
+	for b.Loop() {
+		empty := heap()
+		rel, pub, err := store.Load(b.Context(), "production")
+		if err != nil {
+			b.Fatal(err)
+		}
+		index := heap()
+		h := serve.New(rel, serve.Options{Modified: pub.Modified})
+		cold := heap()
+		for _, f := range rel.Index.Files {
+			for _, coding := range []string{"identity", "gzip", "zstd"} {
+				r := httptest.NewRequest("GET", "/"+strings.TrimSuffix(f.Path, "index.html"), nil)
+				r.Header.Set("Accept-Encoding", coding)
+				h.ServeHTTP(&null{http.Header{}}, r)
+			}
+		}
+		warm := heap()
+		b.ReportMetric((index-empty)/1e6, "index-MB")
+		b.ReportMetric((cold-index)/1e6, "tables-MB")
+		b.ReportMetric((warm-cold)/1e6, "contents-MB")
+		runtime.KeepAlive(h)
 	}
 }

@@ -98,14 +98,14 @@ func (h *Handler) inherit(contents []content) {
 		}
 		for i := range r.content.reps {
 			if rep := &r.content.reps[i]; rep.body.Load() != nil {
-				bodies[rep.tag] = rep.body.Load()
+				bodies[rep.tag[0]] = rep.body.Load()
 			}
 		}
 	}
 	for i := range contents {
 		for j := range contents[i].reps {
 			rep := &contents[i].reps[j]
-			if body := bodies[rep.tag]; body != nil && h.reserve(rep.size) {
+			if body := bodies[rep.tag[0]]; body != nil && h.reserve(rep.size) {
 				rep.body.Store(body)
 			}
 		}
@@ -141,20 +141,20 @@ func (h *Handler) Serve(w http.ResponseWriter, r *http.Request) (status int) {
 }
 
 func (h *Handler) serveRoute(w http.ResponseWriter, r *http.Request, rt *route) int {
-	if rt.content == nil {
-		return h.redirect(w, r, withQuery(rt.location, r.URL.RawQuery), http.StatusPermanentRedirect)
+	if rt == elsewhere {
+		return h.redirect(w, r, withQuery(escape(otherSlash(r.URL.Path)), r.URL.RawQuery), http.StatusPermanentRedirect)
 	}
 	c := rt.content
 	rep, ranged := choose(r, c)
 	header := w.Header()
-	switch evaluate(r.Header, rep.tag, c.modified) {
+	switch evaluate(r.Header, rep.tag[0], c.modified) {
 	case notModified:
 		for _, f := range rt.fields {
 			if f.key != "Content-Type" {
 				header[f.key] = f.values
 			}
 		}
-		header["Etag"] = rep.etag
+		header["Etag"] = share(&rep.tag)
 		w.WriteHeader(http.StatusNotModified)
 		return http.StatusNotModified
 	case failed:
@@ -173,7 +173,7 @@ func choose(r *http.Request, c *content) (rep *representation, ranged bool) {
 	if c.inflated {
 		return chooseInflated(r, c)
 	}
-	ranged = r.Header["Range"] != nil && wantsRange(r, rep.tag, c.modified)
+	ranged = r.Header["Range"] != nil && wantsRange(r, rep.tag[0], c.modified)
 	if !ranged && len(c.reps) > 1 {
 		rep = negotiate(r, c.reps)
 	}
@@ -186,8 +186,8 @@ func choose(r *http.Request, c *content) (rep *representation, ranged bool) {
 func chooseInflated(r *http.Request, c *content) (rep *representation, ranged bool) {
 	rep = negotiate(r, c.reps)
 	ranges := r.Header["Range"]
-	ranged = ranges != nil && wantsRange(r, rep.tag, c.modified)
-	return rep, ranged && (rep.encoding != nil || !strings.Contains(ranges[0], ","))
+	ranged = ranges != nil && wantsRange(r, rep.tag[0], c.modified)
+	return rep, ranged && (encodings[rep.coding] != nil || !strings.Contains(ranges[0], ","))
 }
 
 // negotiate chooses among the representations.
@@ -215,18 +215,19 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, rt *route, rep *r
 	for _, f := range rt.fields {
 		header[f.key] = f.values
 	}
-	header["Content-Length"] = rep.length
+	header["Content-Length"] = share(&rep.length)
 	if status == http.StatusOK {
-		header["Etag"] = rep.etag
+		header["Etag"] = share(&rep.tag)
 	} else {
 		// An error page is not a representation of the path.
 		delete(header, "Last-Modified")
 		header[revalidate.key] = revalidate.values
 	}
-	if rep.encoding != nil {
-		header["Content-Encoding"] = rep.encoding
+	encoding := encodings[rep.coding]
+	if encoding != nil {
+		header["Content-Encoding"] = encoding
 	}
-	if status == http.StatusOK && (rep.encoding == nil || rt.content.inflated) {
+	if status == http.StatusOK && (encoding == nil || rt.content.inflated) {
 		header["Accept-Ranges"] = acceptRanges
 	}
 	w.WriteHeader(status)
@@ -309,10 +310,10 @@ func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route, 
 	for _, f := range rt.fields {
 		header[f.key] = f.values
 	}
-	header["Etag"] = rep.etag
-	if rep.encoding != nil {
-		header["Content-Encoding"] = rep.encoding
-		header["Content-Length"] = rep.length // ServeContent only sets that of a part
+	header["Etag"] = share(&rep.tag)
+	if encoding := encodings[rep.coding]; encoding != nil {
+		header["Content-Encoding"] = encoding
+		header["Content-Length"] = share(&rep.length) // ServeContent only sets that of a part
 	}
 	r = &http.Request{Method: r.Method, Header: http.Header{"Range": r.Header["Range"]}}
 	if file == nil {
@@ -347,10 +348,10 @@ func (h *Handler) serveRule(w http.ResponseWriter, r *http.Request, rule *rule, 
 		target = unescaped
 	}
 	rt := h.routes[target]
-	if rt != nil && rt.content == nil { // "/dir" for "/dir/"
+	if rt == elsewhere { // "/dir" for "/dir/"
 		rt = h.routes[target+"/"]
 	}
-	if rt == nil || rt.content == nil {
+	if rt == nil || rt == elsewhere {
 		return h.serveMissing(w, r, max(rule.Status, http.StatusNotFound))
 	}
 	// The path that was asked for decides which header rules apply.
@@ -405,6 +406,14 @@ func (h *Handler) message(w http.ResponseWriter, r *http.Request, status int) in
 		io.WriteString(w, page)
 	}
 	return status
+}
+
+// otherSlash returns the path with a slash at its end, or without it.
+func otherSlash(path string) string {
+	if without, ok := strings.CutSuffix(path, "/"); ok {
+		return without
+	}
+	return path + "/"
 }
 
 // escape returns a path for the Location header.

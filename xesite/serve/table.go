@@ -27,17 +27,19 @@ type field struct {
 // one returns a slice that an append has to copy.
 func one(value string) []string { return []string{value}[:1:1] }
 
-// representation is one form of a content.
+// representation is one form of a content. There are tens of thousands of
+// them: their header values are slices of these arrays, see [share].
 type representation struct {
-	coding   release.Coding
-	size     int64
-	tag      string   // entity tag, quoted
-	etag     []string // {tag}
-	length   []string // Content-Length
-	encoding []string // Content-Encoding, nil for identity
+	coding release.Coding
+	size   int64
+	tag    [1]string // entity tag, quoted
+	length [1]string // Content-Length
 	// body holds the content once it was read, if the budget allows.
 	body atomic.Pointer[[]byte]
 }
+
+// share returns a header value without allocating. An append has to copy it.
+func share(value *[1]string) []string { return value[:1:1] }
 
 // content is a file of the release: its representations, identity first.
 type content struct {
@@ -53,9 +55,8 @@ type content struct {
 
 // route is what one path answers.
 type route struct {
-	content  *content
-	location string  // if not empty: redirect 308, escaped
-	fields   []field // content.fields with the path's own rules applied
+	content *content
+	fields  []field // content.fields with the path's own rules applied
 }
 
 var (
@@ -65,13 +66,25 @@ var (
 	noStore      = field{"Cache-Control", one("no-store")}
 	varyEncoding = field{"Vary", one("Accept-Encoding")}
 	acceptRanges = one("bytes")
+
+	// encodings are the values of Content-Encoding.
+	encodings = [...][]string{
+		release.Identity: nil,
+		release.Gzip:     one(release.Gzip.String()),
+		release.Zstd:     one(release.Zstd.String()),
+		release.Brotli:   one(release.Brotli.String()),
+	}
+
+	// elsewhere is the route of all paths that lack a slash at their end, or
+	// have one too many.
+	elsewhere = &route{}
 )
 
 // compileContents makes the contents of a release.
 func (h *Handler) compileContents(rel *release.Release, modified []int64, now time.Time) []content {
 	files := rel.Index.Files
 	contents := make([]content, len(files))
-	types := map[string][]string{}
+	known := map[fieldsKey][]field{}
 	for i, f := range files {
 		c := &contents[i]
 		c.rel, c.index = rel, i
@@ -86,10 +99,7 @@ func (h *Handler) compileContents(rel *release.Release, modified []int64, now ti
 			}
 		}
 		h.compileRepresentations(c, f)
-		if types[f.Type] == nil {
-			types[f.Type] = one(f.Type)
-		}
-		c.fields = h.contentFields(c, f, types[f.Type])
+		c.fields = contentFields(c, f.Type, known)
 	}
 	return contents
 }
@@ -114,20 +124,32 @@ func (r *representation) init(hash release.Hash, v release.Variant) {
 	r.coding, r.size = v.Coding, v.Size
 	// Half of the hash: nobody but the site's author could make two contents
 	// with the same one, and tags travel with every request.
-	r.tag = `"` + hex.EncodeToString(hash[:16])
+	tag := `"` + hex.EncodeToString(hash[:16])
 	if v.Coding != release.Identity {
-		r.tag += "-" + v.Tag
-		r.encoding = one(v.Coding.String())
+		tag += "-" + v.Tag
 	}
-	r.tag += `"`
-	r.etag = one(r.tag)
-	r.length = one(strconv.FormatInt(v.Size, 10))
+	r.tag[0] = tag + `"`
+	r.length[0] = strconv.FormatInt(v.Size, 10)
 }
 
-// contentFields returns what every answer with the content carries.
-func (h *Handler) contentFields(c *content, f release.File, typ []string) []field {
+// fieldsKey is what the fields of a content depend on.
+type fieldsKey struct {
+	contentType string
+	immutable   bool
+	varies      bool
+	modified    int64
+}
+
+// contentFields returns what every answer with the content carries. Most
+// contents share theirs with many others, by way of known.
+func contentFields(c *content, contentType string, known map[fieldsKey][]field) []field {
+	varies := release.Compressible(contentType) || len(c.reps) > 1
+	key := fieldsKey{contentType, c.immutable, varies, c.modified.Unix()}
+	if fields := known[key]; fields != nil {
+		return fields
+	}
 	fields := make([]field, 0, 5)
-	fields = append(fields, field{"Content-Type", typ}, nosniff)
+	fields = append(fields, field{"Content-Type", one(contentType)}, nosniff)
 	if c.immutable {
 		fields = append(fields, immutable)
 	} else {
@@ -135,12 +157,13 @@ func (h *Handler) contentFields(c *content, f release.File, typ []string) []fiel
 	}
 	// Also where no variant pays today: one may join later, and caches must
 	// not have mixed them up by then. A foreign zip compresses what it likes.
-	if release.Compressible(f.Type) || len(c.reps) > 1 {
+	if key.varies {
 		fields = append(fields, varyEncoding)
 	}
 	if !c.modified.IsZero() {
 		fields = append(fields, field{"Last-Modified", one(c.modified.UTC().Format(http.TimeFormat))})
 	}
+	known[key] = fields
 	return fields
 }
 
@@ -152,13 +175,14 @@ func (h *Handler) compileRoutes(contents []content) map[string]*route {
 			routes[path] = r
 		}
 	}
-	// Exact names first: they win over what is derived from other names.
+	// Exact names first: they win over what is derived from other names, and
+	// lend them their strings.
+	paths := make([]string, len(contents))
 	for i := range contents {
-		path := "/" + h.rel.Index.Files[i].Path
-		add(path, h.route(path, &contents[i]))
+		paths[i] = "/" + h.rel.Index.Files[i].Path
+		add(paths[i], h.route(paths[i], &contents[i]))
 	}
-	for i := range contents {
-		path := "/" + h.rel.Index.Files[i].Path
+	for i, path := range paths {
 		if stem, ok := strings.CutSuffix(path, ".html"); ok && !strings.HasSuffix(stem, "/") {
 			add(stem, h.route(stem, &contents[i]))
 		}
@@ -167,12 +191,11 @@ func (h *Handler) compileRoutes(contents []content) map[string]*route {
 		}
 	}
 	// Redirects last: they are for what has no content of its own.
-	for i := range contents {
-		path := "/" + h.rel.Index.Files[i].Path
+	for _, path := range paths {
 		if dir, ok := strings.CutSuffix(path, "/index.html"); ok && dir != "" {
-			add(dir, &route{location: escape(dir + "/")})
+			add(dir, elsewhere)
 		} else if stem, ok := strings.CutSuffix(path, ".html"); ok {
-			add(stem+"/", &route{location: escape(stem)})
+			add(stem+"/", elsewhere)
 		}
 	}
 	return routes
@@ -234,6 +257,9 @@ func compileHeaders(rules []release.HeaderRule) (hs headers) {
 // a default; two rules for one name are joined with a comma, as the hosting
 // services do. Vary is only added to, and cookies stay apart.
 func (hs headers) apply(path string, base []field) []field {
+	if len(hs) == 0 {
+		return base
+	}
 	set := map[string][]string{}
 	unset := map[string]bool{}
 	for _, r := range hs {
