@@ -22,16 +22,18 @@ var le = binary.LittleEndian
 // The records of a zip, by the numbers of APPNOTE.TXT section 4.3: the
 // signature and the length without what has a length of its own.
 const (
-	localSignature     = 0x04034b50
-	localLen           = 30
-	centralSignature   = 0x02014b50
-	centralLen         = 46
-	endSignature       = 0x06054b50
-	endLen             = 22
-	end64Signature     = 0x06064b50
-	end64Len           = 56
-	locator64Signature = 0x07064b50
-	locator64Len       = 20
+	localSignature = 0x04034b50
+	localLen       = 30
+	// An extension that every writer uses by now.
+	descriptorSignature = 0x08074b50
+	centralSignature    = 0x02014b50
+	centralLen          = 46
+	endSignature        = 0x06054b50
+	endLen              = 22
+	end64Signature      = 0x06064b50
+	end64Len            = 56
+	locator64Signature  = 0x07064b50
+	locator64Len        = 20
 )
 
 const (
@@ -340,7 +342,27 @@ func (d *zipDirectory) locate(e *zipEntry) error {
 	if le.Uint16(b[8:]) != method || le.Uint16(b[6:])&same != e.flags&same {
 		return refuse(e.name, "its header and the directory disagree about how it is packed")
 	}
-	return e.compareSizes(b[:], extra)
+	return cmp.Or(e.compareSizes(b[:], extra), d.checkDescriptor(e))
+}
+
+// checkDescriptor compares the checksum behind the data, where there is one,
+// with that of the directory. Its signature is optional.
+func (d *zipDirectory) checkDescriptor(e *zipEntry) error {
+	if e.flags&flagDescriptor == 0 || strings.HasSuffix(e.name, "/") {
+		return nil
+	}
+	var b [8]byte // the directory follows, so there are more
+	if err := readAt(d.r, b[:], e.offset+e.packed); err != nil {
+		return err
+	}
+	crc := le.Uint32(b[:])
+	if crc == descriptorSignature {
+		crc = le.Uint32(b[4:])
+	}
+	if crc != e.crc {
+		return refuse(e.name, "what follows its data and the directory disagree about its checksum")
+	}
+	return nil
 }
 
 // compareSizes compares what the local header says of the data. Where that is
