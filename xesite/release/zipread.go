@@ -342,7 +342,7 @@ func (d *zipDirectory) locate(e *zipEntry) error {
 	if le.Uint16(b[8:]) != method || le.Uint16(b[6:])&same != e.flags&same {
 		return refuse(e.name, "its header and the directory disagree about how it is packed")
 	}
-	return cmp.Or(e.compareSizes(b[:], extra), d.checkDescriptor(e))
+	return e.compareSizes(b[:], extra)
 }
 
 // checkDescriptor compares the checksum behind the data, where there is one,
@@ -393,6 +393,11 @@ func (d *zipDirectory) checkExtents() error {
 		e, next := &d.entries[i], &d.entries[i+1]
 		if e.offset+e.packed > next.header {
 			return refuse(next.name, "its data overlaps with that of %q", e.name)
+		}
+	}
+	for i := range d.entries {
+		if err := d.checkDescriptor(&d.entries[i]); err != nil {
+			return err
 		}
 	}
 	return nil
