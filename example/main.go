@@ -21,6 +21,12 @@ func main() {
 	// Builds leave one of the scheduler's processors to visitors. This is that
 	// one, so that builds can still use all that the machine has.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	// The garbage of requests is small, and so is what is alive: with nothing
+	// else the collector would run hundreds of times a second under load, and
+	// take a fifth of a request's time. It counts this, which is never touched
+	// and so takes no memory, and comes round when some 40 MB are in use.
+	idle := make([]byte, 20<<20)
+	defer runtime.KeepAlive(idle)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
 	stop()
