@@ -26,7 +26,7 @@ import (
 )
 
 // BenchmarkProcessStart is the time from exec to the first byte of a page: the
-// data directory has a release of 5,000 files, and the remote is gone.
+// data directory has a release of 10,000 files, and the remote is gone.
 func BenchmarkProcessStart(b *testing.B) {
 	gittest.Require(b)
 	program := filepath.Join(b.TempDir(), "site")
@@ -34,7 +34,7 @@ func BenchmarkProcessStart(b *testing.B) {
 		b.Fatalf("%v\n%s", err, out)
 	}
 	repo := gittest.New(b)
-	for i := range 5000 {
+	for i := range 10_000 {
 		repo.Write(fmt.Sprintf("site/s%d/p%d.html", i%50, i), strings.Repeat("<p>words</p>\n", 400)+fmt.Sprint(i))
 	}
 	repo.Write("site/index.html", "home")
