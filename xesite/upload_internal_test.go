@@ -4,6 +4,7 @@
 package xesite
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -50,6 +51,37 @@ func TestNothingIsCollectedWhileAReleaseIsWritten(t *testing.T) {
 	s.collect(t.Context())
 	if _, err := s.store.Release(t.Context(), rel.ID); err == nil {
 		t.Error("never collected")
+	}
+}
+
+// An instance that has just taken over may not serve yet what its predecessor
+// has published last.
+func TestAPinIsSeenByWhoTakesOver(t *testing.T) {
+	s, err := New(t.Context(), Config{DataDir: t.TempDir(), Source: &Dir{Path: t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.lease.note(leaseRecord{Fence: 2}, true)
+	rel, _, err := s.store.Write(t.Context(), fstest.MapFS{"index.html": {Data: []byte("pinned")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.Publish(t.Context(), production, release.PublishOptions{Release: rel.ID, Reason: reasonPin, Fence: 1}); err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	other, _, err := release.New(t.Context(), fstest.MapFS{"index.html": {Data: []byte("uploaded")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.WriteZip(t.Context(), &archive); err != nil {
+		t.Fatal(err)
+	}
+	if up, err := s.Upload(t.Context(), Upload{Archive: &archive}); err == nil {
+		t.Errorf("published over the pin: %+v", up)
+	}
+	if cur, err := s.Current(); err != nil || cur.Release != rel.ID {
+		t.Errorf("current: %+v, %v", cur, err)
 	}
 }
 
