@@ -297,6 +297,7 @@ func TestGates(t *testing.T) {
 		"a person's own": {xesite.Gates{Func: func(_ context.Context, c xesite.Candidate) error {
 			return fmt.Errorf("not on a Friday: %d files after %d", len(c.Next.Index.Files), len(c.Current.Index.Files))
 		}}, map[string]string{"a.html": "a"}, "not on a Friday: 3 files after 2"},
+		"one that panics": {xesite.Gates{Func: func(context.Context, xesite.Candidate) error { panic("oops") }}, map[string]string{"a.html": "a"}, "panicked: oops"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			repo := newRepo(t)
