@@ -4,7 +4,6 @@
 package xesite
 
 import (
-	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -51,69 +50,6 @@ func TestNothingIsCollectedWhileAReleaseIsWritten(t *testing.T) {
 	s.collect(t.Context())
 	if _, err := s.store.Release(t.Context(), rel.ID); err == nil {
 		t.Error("never collected")
-	}
-}
-
-// While a large site is compressed, it may be pinned or purged.
-func TestCodingsJoinWhateverIsPublishedAgainMeanwhile(t *testing.T) {
-	s, err := New(t.Context(), Config{DataDir: t.TempDir(), Source: &Dir{Path: t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.lease.note(leaseRecord{Fence: 1}, true)
-	page := bytes.Repeat([]byte("the same again and again\n"), 1000)
-	rel, _, err := s.store.Write(t.Context(), fstest.MapFS{"index.html": {Data: page}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.production.publish(t.Context(), rel, release.PublishOptions{Release: rel.ID}); err != nil {
-		t.Fatal(err)
-	}
-	before := s.production.serving.Load()
-	if _, err := s.Purge(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s.compress(t.Context(), before)
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	r.Header.Set("Accept-Encoding", "br")
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	if got := w.Header().Get("Content-Encoding"); got != "br" {
-		t.Errorf("Content-Encoding %q, want br", got)
-	}
-	if cur, _ := s.Current(); cur.Sequence != 2 {
-		t.Errorf("sequence %d is served, want 2", cur.Sequence)
-	}
-}
-
-// An instance that has just taken over may not serve yet what its predecessor
-// has published last.
-func TestAPinIsSeenByWhoTakesOver(t *testing.T) {
-	s, err := New(t.Context(), Config{DataDir: t.TempDir(), Source: &Dir{Path: t.TempDir()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.lease.note(leaseRecord{Fence: 2}, true)
-	rel, _, err := s.store.Write(t.Context(), fstest.MapFS{"index.html": {Data: []byte("pinned")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.store.Publish(t.Context(), production, release.PublishOptions{Release: rel.ID, Reason: reasonPin, Fence: 1}); err != nil {
-		t.Fatal(err)
-	}
-	var archive bytes.Buffer
-	other, _, err := release.New(t.Context(), fstest.MapFS{"index.html": {Data: []byte("uploaded")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := other.WriteZip(t.Context(), &archive); err != nil {
-		t.Fatal(err)
-	}
-	if up, err := s.Upload(t.Context(), Upload{Archive: &archive}); err == nil {
-		t.Errorf("published over the pin: %+v", up)
-	}
-	if cur, err := s.Current(); err != nil || cur.Release != rel.ID {
-		t.Errorf("current: %+v, %v", cur, err)
 	}
 }
 
