@@ -32,10 +32,10 @@ func isAsset(f release.File) bool {
 }
 
 // before returns the earlier releases to keep reachable next to a publication
-// that follows cur.
+// that follows cur. Previews have none: their pages load again by themselves,
+// and only their newest release is kept.
 func (c *channel) before(cur *serving, pub *release.Publication) []earlier {
-	grace := c.site.cfg.AssetGrace
-	if cur == nil || grace < 0 {
+	if cur == nil || c.site.cfg.AssetGrace < 0 || c != c.site.production {
 		return nil
 	}
 	all := cur.earlier
