@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"xeiaso.net/site/xesite/release"
 	"xeiaso.net/site/xesite/serve"
@@ -24,7 +25,8 @@ const production = "production"
 type channel struct {
 	site    *Site
 	name    string
-	branch  string // empty: production
+	branch  string    // empty: production
+	made    time.Time // of a preview, see previewRecord
 	source  Source
 	siteURL string
 	pages   []byte // what is added to the end of each page

@@ -17,8 +17,10 @@ const (
 	// Until a person chooses again, or there is a new commit, these stay.
 	reasonRollback = "rollback"
 	reasonUpload   = SourceUpload
-	// Until a person chooses again, this stays.
-	reasonPin = "pin"
+	// Until a person chooses again, these stay: of what was the site in its own
+	// right, and of what was gone back to, by the pin or before it.
+	reasonPin     = "pin"
+	reasonPinBack = "pin after rollback"
 	// The site is what it was before it was pinned.
 	reasonUnpin = "unpin"
 	// Nothing changed but what is reachable of earlier releases.
@@ -42,21 +44,25 @@ func (s *Site) reason() string {
 
 // held reports whether what is served was chosen by a person.
 func (s *Site) held() bool {
-	return slices.Contains([]string{reasonRollback, reasonUpload, reasonPin}, s.reason())
+	return s.Pinned() || slices.Contains([]string{reasonRollback, reasonUpload}, s.reason())
 }
 
 // Pinned reports whether a release is pinned, see [Site.Pin].
-func (s *Site) Pinned() bool { return s.reason() == reasonPin }
+func (s *Site) Pinned() bool {
+	return slices.Contains([]string{reasonPin, reasonPinBack}, s.reason())
+}
 
 // Rollback publishes a release again that was published before. Commits that
 // were built already are not published again by polls, hooks or a restart,
 // so it stays until there is a new commit or a rebuild is asked for. The same
 // goes for a build of such a commit that runs meanwhile.
 func (s *Site) Rollback(ctx context.Context, id release.ID) (Current, error) {
-	if s.Pinned() {
-		return Current{}, fmt.Errorf("xesite: roll back to %s: %w", id.Short(), ErrPinned)
-	}
-	return s.choose(ctx, id, reasonRollback)
+	return s.choose(ctx, id, func([]*release.Publication) (string, error) {
+		if s.Pinned() {
+			return "", fmt.Errorf("xesite: roll back to %s: %w", id.Short(), ErrPinned)
+		}
+		return reasonRollback, nil
+	})
 }
 
 // Pin publishes a release, which may be the current one, and keeps it: until
@@ -70,7 +76,23 @@ func (s *Site) Pin(ctx context.Context, id release.ID) (Current, error) {
 		}
 		id = cur.Release
 	}
-	return s.choose(ctx, id, reasonPin)
+	return s.choose(ctx, id, func(pubs []*release.Publication) (string, error) {
+		if wasOwn(id, pubs) {
+			return reasonPin, nil
+		}
+		return reasonPinBack, nil
+	})
+}
+
+// wasOwn reports whether the last release that was current in its own right,
+// and not because a person went back, is this one.
+func wasOwn(id release.ID, pubs []*release.Publication) bool {
+	for _, pub := range pubs { // newest first
+		if pub.Reason != reasonPinBack {
+			return pub.Release == id && pub.Reason != reasonRollback && pub.Reason != reasonUpload
+		}
+	}
+	return false
 }
 
 // Unpin lets the site go on, and looks for what was pushed meanwhile. If an
@@ -80,9 +102,14 @@ func (s *Site) Unpin(ctx context.Context) (Current, error) {
 	if cur, err := s.Current(); err != nil || !s.Pinned() {
 		return cur, err
 	}
-	cur, err := s.republish(ctx, func(v *serving) (release.PublishOptions, error) {
-		reason, err := s.unpinned(v.rel.ID)
-		return release.PublishOptions{Reason: reason}, err
+	cur, err := s.republish(ctx, func(v *serving) release.PublishOptions {
+		switch v.pub.Reason {
+		case reasonPin:
+			return release.PublishOptions{Reason: reasonUnpin}
+		case reasonPinBack:
+			return release.PublishOptions{Reason: reasonRollback}
+		}
+		return release.PublishOptions{Reason: v.pub.Reason} // somebody was faster
 	})
 	if err != nil {
 		return Current{}, err
@@ -91,30 +118,15 @@ func (s *Site) Unpin(ctx context.Context) (Current, error) {
 	return cur, err
 }
 
-// unpinned returns the reason to go on with: whether the release was the
-// current one in its own right before it was pinned.
-func (s *Site) unpinned(pinned release.ID) (string, error) {
-	pubs, err := s.store.Publications(production)
-	if err != nil {
-		return "", err
-	}
-	for _, pub := range pubs { // newest first
-		if pub.Reason == reasonPin {
-			continue
-		}
-		if pub.Release == pinned && pub.Reason != reasonRollback && pub.Reason != reasonUpload {
-			return reasonUnpin, nil
-		}
-		break
-	}
-	return reasonRollback, nil
-}
-
-// choose publishes a release that was published before.
-func (s *Site) choose(ctx context.Context, id release.ID, reason string) (Current, error) {
+// choose publishes a release that was published before, for the reason that
+// its argument makes of the publications, the newest first.
+func (s *Site) choose(ctx context.Context, id release.ID, reason func([]*release.Publication) (string, error)) (Current, error) {
 	if holder, mine := s.lease.holder(); !mine {
 		return Current{}, &NotBuilderError{holder}
 	}
+	s.publishing.Lock()
+	defer s.publishing.Unlock()
+	s.production.load(ctx) // who builds since a moment ago may not have followed yet
 	pubs, err := s.store.Publications(production)
 	if err != nil {
 		return Current{}, err
@@ -123,14 +135,16 @@ func (s *Site) choose(ctx context.Context, id release.ID, reason string) (Curren
 	if i < 0 {
 		return Current{}, fmt.Errorf("xesite: publish %s again: %w with this name: see the list of releases", id.Short(), release.ErrNoRelease)
 	}
+	why, err := reason(pubs)
+	if err != nil {
+		return Current{}, err
+	}
 	rel, err := s.store.Release(ctx, id)
 	if err != nil {
 		return Current{}, err
 	}
-	s.publishing.Lock()
-	defer s.publishing.Unlock()
 	pub, err := s.announce(ctx, rel, true, release.PublishOptions{
-		Release: id, Commit: pubs[i].Commit, Build: pubs[i].Build, Reason: reason,
+		Release: id, Commit: pubs[i].Commit, Build: pubs[i].Build, Reason: why,
 	})
 	if err != nil {
 		return Current{}, err
@@ -140,20 +154,18 @@ func (s *Site) choose(ctx context.Context, id release.ID, reason string) (Curren
 
 // republish publishes what is served once more, with the options that f adds:
 // nothing can come in between.
-func (s *Site) republish(ctx context.Context, f func(v *serving) (release.PublishOptions, error)) (Current, error) {
+func (s *Site) republish(ctx context.Context, f func(v *serving) release.PublishOptions) (Current, error) {
 	if holder, mine := s.lease.holder(); !mine {
 		return Current{}, &NotBuilderError{holder}
 	}
 	s.publishing.Lock()
 	defer s.publishing.Unlock()
+	s.production.load(ctx)
 	v := s.production.serving.Load()
 	if v == nil {
 		return Current{}, fmt.Errorf("xesite: %w", release.ErrNoRelease)
 	}
-	opts, err := f(v)
-	if err != nil {
-		return Current{}, err
-	}
+	opts := f(v)
 	opts.Release, opts.Commit, opts.Build = v.rel.ID, v.pub.Commit, v.pub.Build
 	pub, err := s.announce(ctx, v.rel, true, opts)
 	if err != nil {
@@ -210,11 +222,11 @@ func (s *Site) Purge(ctx context.Context, paths ...string) (Current, error) {
 			return Current{}, fmt.Errorf("xesite: purge %q: %w: it begins with a slash, like /css/site.0123abcd.css or /css/*", path, ErrBadPath)
 		}
 	}
-	return s.republish(ctx, func(v *serving) (release.PublishOptions, error) {
+	return s.republish(ctx, func(v *serving) release.PublishOptions {
 		reason := reasonPurge
 		if s.held() { // what a person chose stays so
 			reason = v.pub.Reason
 		}
-		return release.PublishOptions{Reason: reason, Purge: paths}, nil
+		return release.PublishOptions{Reason: reason, Purge: paths}
 	})
 }

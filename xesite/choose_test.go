@@ -7,13 +7,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite"
+	"xeiaso.net/site/xesite/release"
 )
 
 func TestAPinHoldsEverything(t *testing.T) {
@@ -75,6 +79,76 @@ func TestUnpinningTheCurrentReleaseLeavesNoTrace(t *testing.T) {
 	// An older one stays until there is a new commit.
 	r.expect(r.trigger(xesite.Trigger{Source: "github", Hint: second}), xesite.ResultKnown)
 	r.expectPage("/", 200, "first")
+}
+
+// What the site was before is not in the records for ever.
+func TestAPinIsRememberedForWhatItWas(t *testing.T) {
+	repo := newRepo(t)
+	r := newRig(t, repo.Bare, nil).run()
+	wait.Until(t, "the first build is served", r.Ready)
+	change(repo, "second")
+	r.expect(r.trigger(xesite.Trigger{Source: "github"}), xesite.ResultPublished)
+	pin := func(id release.ID) {
+		t.Helper()
+		if _, err := r.Pin(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		age(t, filepath.Join(r.cfg.DataDir, "channels"))
+		r.expect(r.rebuild(), xesite.ResultPinned)
+		r.stop() // old records are removed by then
+		r = openRig(t, r.cfg.DataDir, repo.Bare, nil).run()
+		wait.Until(t, "it builds", func() bool { return r.Status().Builder == r.Status().Instance })
+	}
+	releases, _ := r.Releases()
+	pin("")
+	pin(releases[1].Release)
+	pin(releases[0].Release)
+	if _, err := r.Unpin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(r.trigger(xesite.Trigger{Source: xesite.SourceData, Rebuild: true}), xesite.ResultUnchanged)
+	pin(releases[1].Release)
+	pin("") // the same one
+	if _, err := r.Unpin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(r.trigger(xesite.Trigger{Source: xesite.SourceData, Rebuild: true}), xesite.ResultKnown)
+	r.expectPage("/", 200, "first")
+}
+
+// age makes all files below a directory an hour old.
+func age(t *testing.T, dir string) {
+	t.Helper()
+	long := time.Now().Add(-time.Hour)
+	walk(t, dir, func(path string) {
+		if err := os.Chtimes(path, long, long); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A pin that was promised stays, whoever was about to roll back.
+func TestARollbackDoesNotEndAPin(t *testing.T) {
+	repo := newRepo(t)
+	r := newRig(t, repo.Bare, nil).run()
+	wait.Until(t, "the first build is served", r.Ready)
+	first, _ := r.Current()
+	for range 20 {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() { r.Rollback(t.Context(), first.Release) })
+		}
+		if _, err := r.Pin(t.Context(), first.Release); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+		if !r.Pinned() {
+			t.Fatal("the pin is gone")
+		}
+		if _, err := r.Unpin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // Somebody pins while a build is under way.
@@ -223,6 +297,7 @@ func TestGates(t *testing.T) {
 		"a person's own": {xesite.Gates{Func: func(_ context.Context, c xesite.Candidate) error {
 			return fmt.Errorf("not on a Friday: %d files after %d", len(c.Next.Index.Files), len(c.Current.Index.Files))
 		}}, map[string]string{"a.html": "a"}, "not on a Friday: 3 files after 2"},
+		"one that panics": {xesite.Gates{Func: func(context.Context, xesite.Candidate) error { panic("oops") }}, map[string]string{"a.html": "a"}, "panicked: oops"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			repo := newRepo(t)

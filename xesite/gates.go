@@ -73,13 +73,23 @@ func (g Gates) check(ctx context.Context, c Candidate) error {
 	if err != nil || g.Func == nil {
 		return err
 	}
-	if err := g.Func(ctx, c); err != nil {
+	if err := g.ask(ctx, c); err != nil {
 		if ctx.Err() != nil {
 			return err
 		}
 		return &rejection{err.Error()}
 	}
 	return nil
+}
+
+// ask survives a Func that panics.
+func (g Gates) ask(ctx context.Context, c Candidate) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the gate panicked: %v", p)
+		}
+	}()
+	return g.Func(ctx, c)
 }
 
 // checkFiles compares the files with those of the current release.

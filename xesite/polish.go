@@ -91,8 +91,11 @@ func (s *Site) compress(ctx context.Context, cur *serving) {
 	s.writing.RLock() // what is written is not visible yet, and may be old when it is
 	defer s.writing.RUnlock()
 	rel, err := s.store.Compress(ctx, cur.rel)
-	if rel != cur.rel {
-		s.production.serving.CompareAndSwap(cur, s.production.compile(rel, cur.pub, cur.earlier, cur))
+	for rel != cur.rel && !s.production.serving.CompareAndSwap(cur, s.production.compile(rel, cur.pub, cur.earlier, cur)) {
+		// It may have been published again meanwhile.
+		if cur = s.production.serving.Load(); cur.rel.ID != rel.ID {
+			return
+		}
 	}
 	switch {
 	case err == nil:

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path"
@@ -17,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"xeiaso.net/site/internal/atomicfile"
 	"xeiaso.net/site/xesite/release"
@@ -106,6 +109,12 @@ func (p Previews) withDefaults(source Source, siteURL string) (*Previews, error)
 		return nil, fmt.Errorf("xesite: Previews.Domain: %q is neither a host such as preview.example.com nor a path such as /preview", p.Domain)
 	}
 	p.Domain = strings.ToLower(p.Domain)
+	switch {
+	case strings.HasPrefix(p.Domain+"/", ownPrefix):
+		return nil, fmt.Errorf("xesite: Previews.Domain: %q is where the hooks are: use another path, such as /preview", p.Domain)
+	case strings.HasSuffix(strings.ToLower(u.Host), "."+p.Domain):
+		return nil, fmt.Errorf("xesite: Previews.Domain: the site itself, at %q, is below %q: use another domain, such as %q", u.Host, p.Domain, "preview."+p.Domain)
+	}
 	p.Expiry = cmp.Or(p.Expiry, defaultPreviewExpiry)
 	p.Max = max(cmp.Or(p.Max, defaultPreviewMax), 1)
 	return &p, nil
@@ -119,6 +128,7 @@ type previews struct {
 	Previews
 	site *Site
 	on   bool
+	tips sync.Mutex // guards the file of the branches' tips
 
 	mu       sync.Mutex // guards what follows
 	channels map[string]*channel
@@ -139,7 +149,10 @@ func newPreviews(s *Site, cfg *Previews) *previews {
 // previewRecord says that there is a preview. It is in the file
 // "channels/<name>.json", where every instance finds it.
 type previewRecord struct {
-	Branch string    `json:"branch"`
+	Branch string `json:"branch"`
+	// Made tells one that was removed and came back from the one before: its
+	// publications are numbered anew.
+	Made   time.Time `json:"made"`
 	Pushed time.Time `json:"pushed"`
 }
 
@@ -175,9 +188,10 @@ func channelName(branch string) string {
 	return strings.TrimPrefix(label+"-"+hashName(branch)[:8], "-")
 }
 
-// wants reports whether a branch gets a preview.
+// wants reports whether a branch gets a preview. A name that is no text would
+// be another one in our records.
 func (p *previews) wants(branch string) bool {
-	return slices.ContainsFunc(p.Branches, func(pattern string) bool {
+	return utf8.ValidString(branch) && slices.ContainsFunc(p.Branches, func(pattern string) bool {
 		ok, _ := path.Match(pattern, branch) // was checked
 		return ok || pattern == "*"
 	})
@@ -192,9 +206,7 @@ func (s *Site) resolve(t *Trigger) error {
 	if t.Branch == "" {
 		return nil
 	}
-	s.previews.mu.Lock()
-	own := s.previews.own
-	s.previews.mu.Unlock()
+	own := s.previews.ownBranch()
 	holder, mine := s.lease.holder()
 	switch {
 	case own == "" && !mine && holder != "":
@@ -207,6 +219,13 @@ func (s *Site) resolve(t *Trigger) error {
 		return fmt.Errorf("%w: %q: see Previews.Branches", ErrNotBuilt, t.Branch)
 	}
 	return nil
+}
+
+// ownBranch returns the site's branch, empty as long as it is not known.
+func (p *previews) ownBranch() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.own
 }
 
 func (p *previews) recordPath(name string) string {
@@ -236,14 +255,14 @@ func (p *previews) url(name string) string {
 	return u.String()
 }
 
-// channel returns the channel of a preview. The caller knows that there is one.
-func (p *previews) channel(name, branch string) *channel {
+// channel returns the channel of a preview that has a record.
+func (p *previews) channel(name string, r previewRecord) *channel {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.channels[name]
-	if c == nil {
-		c = &channel{site: p.site, name: name, branch: branch, siteURL: p.url(name)}
-		c.source = p.site.cfg.Source.(Branched).At(branch)
+	if c == nil || !c.made.Equal(r.Made) {
+		c = &channel{site: p.site, name: name, branch: r.Branch, made: r.Made, siteURL: p.url(name)}
+		c.source = p.site.cfg.Source.(Branched).At(r.Branch)
 		c.pages = reloadTag(p.base(name))
 		p.channels[name] = c
 	}
@@ -268,22 +287,27 @@ func (p *previews) find(ctx context.Context, name string) *channel {
 		p.mu.Unlock()
 		return nil
 	}
-	c := p.channel(name, r.Branch)
+	c := p.channel(name, r)
 	c.load(context.WithoutCancel(ctx)) // others wait for it too
 	return c
 }
 
 // begin makes a branch's preview exist, before its build.
 func (p *previews) begin(branch string) (*channel, error) {
-	name := channelName(branch)
-	b, err := json.Marshal(previewRecord{Branch: branch, Pushed: time.Now().UTC()})
+	name, now := channelName(branch), time.Now().UTC()
+	r, err := p.record(name)
+	if err != nil || r.Branch != branch {
+		r = previewRecord{Branch: branch, Made: now}
+	}
+	r.Pushed = now
+	b, err := json.Marshal(r)
 	if err != nil {
 		return nil, err
 	}
 	if err := atomicfile.Write(p.recordPath(name), b, 0o644); err != nil {
 		return nil, fmt.Errorf("xesite: %w", err)
 	}
-	c := p.channel(name, branch)
+	c := p.channel(name, r)
 	c.load(context.Background())
 	return c, nil
 }
@@ -356,23 +380,27 @@ func (p *previews) remove(ctx context.Context, name string) error {
 	return p.site.store.Remove(ctx, name)
 }
 
-// expire removes the previews that have had their time, that are too many, or
-// of which only a part is left; all of them if there are none any more.
+// expire removes the previews that have had their time, that are too many or
+// not wanted any more, or of which only a part is left; all of them if there
+// are none any more.
 func (p *previews) expire(ctx context.Context) {
 	p.site.publishing.Lock()
 	defer p.site.publishing.Unlock()
-	var names, branches []string
+	var branches []string
 	var errs []error
-	for i, v := range p.all() {
-		if p.on && i < p.Max && (v.Expires.IsZero() || time.Now().Before(v.Expires)) {
-			names, branches = append(names, v.Name), append(branches, v.Branch)
+	own := p.ownBranch()
+	for _, v := range p.all() {
+		wanted := p.on && p.wants(v.Branch) && v.Branch != own
+		if wanted && len(branches) < p.Max && (v.Expires.IsZero() || time.Now().Before(v.Expires)) {
+			branches = append(branches, v.Branch)
 		} else {
 			errs = append(errs, p.remove(ctx, v.Name))
 		}
 	}
 	channels, err := p.site.store.Channels()
 	for _, name := range channels {
-		if name != production && !slices.Contains(names, name) {
+		// Not those whose record cannot be read at the moment.
+		if _, err := p.record(name); name != production && errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, p.site.store.Remove(ctx, name))
 		}
 	}
@@ -404,6 +432,7 @@ func (p *previews) poll(ctx context.Context) {
 // look compares the tips of the branches with those it saw before. At first
 // sight nothing was pushed: an old repository may have hundreds of branches.
 func (p *previews) look(ctx context.Context) error {
+	asked := time.Now()
 	tips, own, err := p.site.cfg.Source.(Branched).Branches(ctx)
 	if err != nil {
 		return err
@@ -411,34 +440,61 @@ func (p *previews) look(ctx context.Context) error {
 	p.mu.Lock()
 	p.own = own
 	p.mu.Unlock()
-	p.removeDeleted(ctx, tips)
+	p.removeDeleted(ctx, tips, asked)
+	return p.updateTips(func(seen map[string]string, first bool) (map[string]string, error) {
+		now := maps.Clone(tips)
+		for branch, tip := range tips {
+			if first || branch == own || seen[branch] == tip || !p.wants(branch) {
+				continue
+			}
+			if _, err := p.site.Trigger(ctx, Trigger{Source: SourcePoll, Branch: branch, Hint: tip}); err != nil {
+				return nil, err
+			}
+			now[branch] = seen[branch] // until it is built: see built
+		}
+		return now, nil
+	})
+}
+
+// built notes that a branch was built, or failed to, as its source shows it. A
+// push whose build was cut off with the process is found again.
+func (p *previews) built(branch, commit string) error {
+	return p.updateTips(func(seen map[string]string, first bool) (map[string]string, error) {
+		if first || commit == "" {
+			return nil, nil
+		}
+		seen[branch] = commit
+		return seen, nil
+	})
+}
+
+// updateTips replaces the tips of branches that have been seen, unless there
+// are no new ones. First says that none were ever kept.
+func (p *previews) updateTips(f func(seen map[string]string, first bool) (map[string]string, error)) error {
+	p.tips.Lock()
+	defer p.tips.Unlock()
 	seen := map[string]string{}
 	file := p.site.path("builds", "branches.json")
 	b, err := os.ReadFile(file)
 	if err == nil {
 		err = json.Unmarshal(b, &seen)
 	}
-	for branch, tip := range tips {
-		if err != nil || branch == own || seen[branch] == tip || !p.wants(branch) {
-			continue
-		}
-		if _, err := p.site.Trigger(ctx, Trigger{Source: SourcePoll, Branch: branch, Hint: tip}); err != nil {
-			return err
-		}
+	now, err := f(seen, err != nil)
+	if err != nil || now == nil {
+		return err
 	}
-	// Afterwards: a crash in between only looks at a branch once more.
-	if b, err = json.Marshal(tips); err != nil {
+	if b, err = json.Marshal(now); err != nil {
 		return err
 	}
 	return atomicfile.Write(file, b, 0o644)
 }
 
-// removeDeleted removes the previews of branches that are gone.
-func (p *previews) removeDeleted(ctx context.Context, tips map[string]string) {
+// removeDeleted removes the previews of branches that were gone at a time.
+func (p *previews) removeDeleted(ctx context.Context, tips map[string]string, at time.Time) {
 	p.site.publishing.Lock()
 	defer p.site.publishing.Unlock()
 	for _, v := range p.all() {
-		if _, ok := tips[v.Branch]; ok {
+		if _, ok := tips[v.Branch]; ok || v.Pushed.After(at) {
 			continue
 		}
 		if err := p.remove(ctx, v.Name); err != nil {

@@ -65,12 +65,13 @@ func (c *channel) servePreview(w *previewWriter, r *http.Request) {
 		inside.URL = &url.URL{Path: strings.TrimPrefix(r.URL.Path, w.base), RawQuery: r.URL.RawQuery}
 		r = &inside
 	}
-	switch r.URL.Path {
-	case ownPrefix + "reload.js":
+	get, head := r.Method == http.MethodGet, r.Method == http.MethodHead
+	switch path := r.URL.Path; {
+	case path == ownPrefix+"reload.js" && (get || head):
 		serveReloadScript(w, r)
-	case ownPrefix + "reload":
+	case path == ownPrefix+"reload" && get:
 		c.serveReload(w, r)
-	case ownPrefix + "build.json":
+	case path == ownPrefix+"build.json" && (get || head):
 		c.serveInfo(w, r)
 	default:
 		c.serve(w, r)
@@ -102,6 +103,11 @@ func (w *previewWriter) WriteHeader(status int) {
 	if h.Get("Cache-Control") != "no-store" {
 		h.Set("Cache-Control", "private, no-cache")
 	}
+	for name := range h { // what the site's rules tell shared caches in particular
+		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" || name == "X-Accel-Expires" {
+			h.Del(name)
+		}
+	}
 	if location := h.Get("Location"); strings.HasPrefix(location, "/") && w.status == 0 {
 		h.Set("Location", w.base+location)
 	}
@@ -127,13 +133,11 @@ func (p *previews) admit(w *previewWriter, r *http.Request) bool {
 	if p.Token == "" {
 		return true
 	}
-	if cookie, err := r.Cookie(previewCookie); err == nil && same(cookie.Value, p.pass()) {
-		return true
-	}
-	if _, given, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && same(given, p.Token.Reveal()) {
-		return true
-	}
+	// First, so that the token does not stay in the address bar.
 	given := r.URL.Query().Get("token")
+	if !same(given, p.Token.Reveal()) && p.known(r) {
+		return true
+	}
 	if r.Method == http.MethodPost {
 		r.Body = http.MaxBytesReader(w, r.Body, maxTokenForm)
 		given = r.PostFormValue("token")
@@ -144,13 +148,32 @@ func (p *previews) admit(w *previewWriter, r *http.Request) bool {
 		return false
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: previewCookie, Value: p.pass(), Path: w.base + "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: previewCookie, Value: p.pass(), Path: cmp.Or(w.base, "/"), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: strings.HasPrefix(p.site.cfg.SiteURL, "https:"), MaxAge: int((30 * 24 * time.Hour).Seconds()),
 	})
 	query := r.URL.Query()
 	query.Del("token")
-	redirect(w, local(strings.TrimPrefix(r.URL.EscapedPath(), w.base)), query.Encode())
+	redirect(w, local(below(r.URL.EscapedPath(), w.base)), query.Encode())
 	return false
+}
+
+// known reports whether a request has the cookie of who has shown the token,
+// or the token itself in a header.
+func (p *previews) known(r *http.Request) bool {
+	if cookie, err := r.Cookie(previewCookie); err == nil && same(cookie.Value, p.pass()) {
+		return true
+	}
+	_, given, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	return ok && same(given, p.Token.Reveal())
+}
+
+// below returns what of an escaped path is below the one of a preview, whose
+// name may be escaped in it too.
+func below(path, base string) string {
+	for range strings.Count(base, "/") {
+		_, path, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	}
+	return path
 }
 
 // pass is the cookie's value. It changes with the token.

@@ -445,8 +445,10 @@ func TestPreviewsThatCannotBe(t *testing.T) {
 		{xesite.Previews{Branches: []string{"*"}, Domain: "https://x"}, git, `"https://x"`},
 		{xesite.Previews{Branches: []string{"*"}, Domain: "/a/../b"}, git, `"/a/../b"`},
 		{xesite.Previews{Branches: []string{"*"}, Domain: "/"}, git, `""`},
+		{xesite.Previews{Branches: []string{"*"}, Domain: "/.within"}, git, `"/.within"`},
+		{xesite.Previews{Branches: []string{"*"}, Domain: "Site.example"}, git, "the site itself"},
 	} {
-		_, err := xesite.New(t.Context(), xesite.Config{DataDir: t.TempDir(), Source: tt.source, Previews: &tt.previews})
+		_, err := xesite.New(t.Context(), xesite.Config{SiteURL: "https://www.site.example/", DataDir: t.TempDir(), Source: tt.source, Previews: &tt.previews})
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%+v: %v, want %s", tt.previews, err, tt.want)
 		}
@@ -462,4 +464,252 @@ func text(t *testing.T, resp *http.Response) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// A page of a preview reloads by itself, so nothing stays for it, and what is
+// not kept is not promised.
+func TestPreviewsHaveNoAssetsOfEarlierReleases(t *testing.T) {
+	repo := newRepo(t)
+	r := previewed(t, repo, nil).run()
+	wait.Until(t, "the first build is served", r.Ready)
+	repo.Branch("draft")
+	repo.Write("site"+oldStyle, "old style")
+	change(repo, "a draft")
+	r.expect(r.trigger(xesite.Trigger{Source: "github", Branch: "draft"}), xesite.ResultPublished)
+	repo.Remove("site" + oldStyle)
+	change(repo, "a better draft")
+	r.expect(r.trigger(xesite.Trigger{Source: "github", Branch: "draft"}), xesite.ResultPublished)
+	for _, dir := range []string{"channels", "blobs", "releases"} {
+		age(t, filepath.Join(r.cfg.DataDir, dir))
+	}
+	r.rebuild() // and old files are removed
+	r.rebuild()
+	r.expectVisit("https://draft.preview.site.example"+oldStyle, 404, "")
+	if strings.Contains(r.logs.String(), "cannot be read") {
+		t.Error("a file that is needed was removed")
+	}
+}
+
+// previewsOf is a rig on a data directory that others share.
+func previewsOf(t *testing.T, dir, name string, source *fakeBranches) *rig {
+	t.Helper()
+	return openRig(t, dir, "unused", func(cfg *xesite.Config) {
+		cfg.Source, cfg.Builder, cfg.Instance = source, nil, name
+		cfg.SiteURL = "https://site.example/"
+		cfg.Previews = &xesite.Previews{Branches: []string{"*"}}
+	}).run()
+}
+
+func TestEveryInstanceSeesAPreviewThatWasMadeAgain(t *testing.T) {
+	dir, source := t.TempDir(), &fakeBranches{fakeSource: &fakeSource{}, own: "main"}
+	source.set("c1")
+	builder := previewsOf(t, dir, "a", source)
+	wait.Until(t, "a builds", func() bool { return builder.Ready() && builder.Status().Builder == "a" })
+	follower := previewsOf(t, dir, "b", source)
+	push := func(commit string) {
+		t.Helper()
+		source.set(commit)
+		builder.expect(builder.trigger(xesite.Trigger{Source: "github", Branch: "draft"}), xesite.ResultPublished)
+	}
+	push("c2")
+	push("c3")
+	follower.expectVisit("https://draft.preview.site.example/", 200, "c3")
+	if err := builder.RemovePreview(t.Context(), "draft"); err != nil {
+		t.Fatal(err)
+	}
+	push("c4") // with a lower sequence than before
+	builder.expectVisit("https://draft.preview.site.example/", 200, "c4")
+	follower.expectVisit("https://draft.preview.site.example/", 200, "c4")
+}
+
+// A look at the branches takes a while, and says nothing of those that were
+// pushed meanwhile.
+func TestALookDoesNotRemoveWhatCameAfterIt(t *testing.T) {
+	asked, answer := make(chan bool), make(chan bool)
+	source := &slowBranches{&fakeBranches{fakeSource: &fakeSource{}, own: "main"}, asked, answer}
+	source.set("c1")
+	r := fakeRig(t, t.TempDir(), source.fakeSource, func(cfg *xesite.Config) {
+		cfg.Source, cfg.Poll = source, time.Millisecond
+		cfg.Previews = &xesite.Previews{Branches: []string{"*"}}
+	})
+	<-asked
+	answer <- true
+	<-asked
+	r.expect(r.trigger(xesite.Trigger{Source: "github", Branch: "draft"}), xesite.ResultPublished)
+	answer <- true
+	<-asked
+	if all := r.Previews(); len(all) != 1 {
+		t.Errorf("previews %+v, want one", all)
+	}
+	answer <- true // which knows better
+	<-asked
+	if all := r.Previews(); len(all) != 0 {
+		t.Errorf("previews %+v, want none: the branch is gone", all)
+	}
+	close(answer)
+	go func() {
+		for range asked {
+		}
+	}()
+	r.stop()
+	close(asked)
+}
+
+// slowBranches answers when it is told to.
+type slowBranches struct {
+	*fakeBranches
+	asked, answer chan bool
+}
+
+func (s *slowBranches) Branches(ctx context.Context) (map[string]string, string, error) {
+	s.asked <- true
+	<-s.answer
+	return s.fakeBranches.Branches(ctx)
+}
+
+func TestAPreviewThatWasCutOffIsBuiltByTheNextProcess(t *testing.T) {
+	repo := newRepo(t)
+	started := make(chan bool, 1)
+	r := previewed(t, repo, func(cfg *xesite.Config) {
+		cfg.Poll = 50 * time.Millisecond
+		cfg.Builder = xesite.BuilderFunc(func(ctx context.Context, in xesite.BuildInput) error {
+			if in.Preview {
+				started <- true
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return xesite.Command{Line: copyPages}.Build(ctx, in)
+		})
+	}).run()
+	wait.Until(t, "the branches were looked at", func() bool {
+		_, err := os.Stat(filepath.Join(r.cfg.DataDir, "builds", "branches.json"))
+		return err == nil
+	})
+	branch(repo, "draft", "a draft")
+	<-started
+	r.stop()
+	r = openRig(t, r.cfg.DataDir, repo.Bare, func(cfg *xesite.Config) { cfg.Previews = r.cfg.Previews }).run()
+	wait.Until(t, "the draft is built", func() bool {
+		all := r.Previews()
+		return len(all) == 1 && all[0].Current != nil
+	})
+}
+
+// What is excluded now, or became the site itself, is no preview any more.
+func TestPreviewsThatAreNotWantedAnyMoreGo(t *testing.T) {
+	dir, source := t.TempDir(), &fakeBranches{fakeSource: &fakeSource{}, own: "main"}
+	source.set("c1")
+	r := previewsOf(t, dir, "a", source)
+	wait.Until(t, "a builds", func() bool { return r.Ready() && r.Status().Builder == "a" })
+	for _, branch := range []string{"draft", "secret", "next"} {
+		r.expect(r.trigger(xesite.Trigger{Source: "github", Branch: branch}), xesite.ResultPublished)
+	}
+	r.stop()
+	source.own = "next"
+	r = openRig(t, dir, "unused", func(cfg *xesite.Config) {
+		cfg.Source, cfg.Builder = &tipsOf{source, []string{"draft", "secret", "next", "main"}}, nil
+		cfg.Previews = &xesite.Previews{Branches: []string{"draft", "next"}}
+	}).run()
+	wait.Until(t, "only the draft is left", func() bool {
+		r.rebuild()
+		all := r.Previews()
+		return len(all) == 1 && all[0].Branch == "draft"
+	})
+}
+
+// tipsOf has several branches.
+type tipsOf struct {
+	*fakeBranches
+	names []string
+}
+
+func (s *tipsOf) Branches(ctx context.Context) (map[string]string, string, error) {
+	tips, own, err := s.fakeBranches.Branches(ctx)
+	for _, name := range s.names {
+		tips[name] = tips[own]
+	}
+	return tips, own, err
+}
+
+func TestBranchesWhoseNamesAreNoTextGetNoPreview(t *testing.T) {
+	source := &fakeBranches{fakeSource: &fakeSource{}, own: "main"}
+	source.set("c1")
+	r := previewsOf(t, t.TempDir(), "a", source)
+	wait.Until(t, "the site's branch is known", func() bool {
+		_, err := r.Trigger(t.Context(), xesite.Trigger{Source: "github", Branch: "caf\xe9"})
+		return errors.Is(err, xesite.ErrNotBuilt)
+	})
+}
+
+func TestAnswersOfPreviewsAreForNobodyElse(t *testing.T) {
+	const token = "correct horse battery staple"
+	repo := newRepo(t)
+	r := previewed(t, repo, func(cfg *xesite.Config) {
+		cfg.Previews.Token, cfg.Previews.Domain = token, "/preview"
+	}).run()
+	wait.Until(t, "the first build is served", r.Ready)
+	repo.Branch("draft")
+	repo.Write("site/_headers", "/*\n  CDN-Cache-Control: public, max-age=99\n  Surrogate-Control: max-age=99\n  X-Robots-Tag: all\n  Cache-Control: public, no-store, max-age=99\n")
+	repo.Write("site/_redirects", "/go /old.html 302\n")
+	change(repo, "a draft")
+	r.expect(r.trigger(xesite.Trigger{Source: "github", Branch: "draft"}), xesite.ResultPublished)
+
+	// With and without a slash, however it is spelled.
+	var pair string
+	for from, to := range map[string]string{"/preview/draft": "/preview/draft/", "/preview/draft/": "/preview/draft/", "/preview/%64raft/a%2fb": "/preview/draft/a%2fb"} {
+		resp := r.visit(http.MethodGet, "https://site.example"+from+"?token="+url.QueryEscape(token), nil)
+		if got := resp.Header.Get("Location"); resp.StatusCode != 303 || got != to {
+			t.Errorf("GET %s: %s to %q, want %q", from, resp.Status, got, to)
+		}
+		cookie := resp.Header.Get("Set-Cookie")
+		if !strings.Contains(cookie, "Path=/preview/draft;") {
+			t.Errorf("cookie %q is not for %s", cookie, from)
+		}
+		pair, _, _ = strings.Cut(cookie, ";")
+	}
+	shown := http.Header{"Cookie": {pair}}
+	resp := r.visit(http.MethodGet, "https://site.example/preview/draft/?token="+url.QueryEscape(token), shown)
+	if resp.StatusCode != 303 {
+		t.Errorf("%s: the token stays in the address bar", resp.Status)
+	}
+	tag := r.visit(http.MethodGet, "https://site.example/preview/draft/", shown).Header.Get("Etag")
+	for _, tt := range []struct {
+		method, path string
+		name, value  string
+		status       int
+	}{
+		{"GET", "/", "", "", 200},
+		{"GET", "/", "If-None-Match", tag, 304},
+		{"GET", "/", "If-Match", `"x"`, 412},
+		{"GET", "/", "Range", "bytes=0-1", 206},
+		{"GET", "/", "Range", "bytes=999-", 416},
+		{"GET", "/go", "", "", 302},
+		{"GET", "/missing", "", "", 404},
+		{"POST", "/", "", "", 405},
+		{"POST", "/.within/reload.js", "", "", 405},
+		{"DELETE", "/.within/build.json", "", "", 405},
+		{"HEAD", "/.within/reload.js", "", "", 200},
+		{"HEAD", "/.within/build.json", "", "", 200},
+		{"HEAD", "/.within/reload", "", "", 404}, // and not an endless answer
+	} {
+		header := shown.Clone()
+		if tt.name != "" {
+			header.Set(tt.name, tt.value)
+		}
+		resp := r.visit(tt.method, "https://site.example/preview/draft"+tt.path, header)
+		if resp.StatusCode != tt.status {
+			t.Errorf("%s %s with %s: %s, want %d", tt.method, tt.path, tt.name, resp.Status, tt.status)
+		}
+		if got := resp.Header.Get("X-Robots-Tag"); got != "noindex, nofollow" {
+			t.Errorf("%s %s with %s: X-Robots-Tag %q", tt.method, tt.path, tt.name, got)
+		}
+		if got := resp.Header.Get("Cache-Control"); got != "private, no-cache" && got != "no-store" {
+			t.Errorf("%s %s with %s: Cache-Control %q", tt.method, tt.path, tt.name, got)
+		}
+		for name := range resp.Header {
+			if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" {
+				t.Errorf("%s %s with %s: %s reaches shared caches", tt.method, tt.path, tt.name, name)
+			}
+		}
+	}
 }

@@ -339,6 +339,7 @@ func (r *run) check() error {
 func (r *run) publish() error {
 	r.site.publishing.Lock()
 	defer r.site.publishing.Unlock()
+	r.ch.load(r.ctx) // who builds since a moment ago may not have followed yet
 	if r.served() {
 		r.record.Result = ResultUnchanged
 		return nil

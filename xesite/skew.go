@@ -32,10 +32,10 @@ func isAsset(f release.File) bool {
 }
 
 // before returns the earlier releases to keep reachable next to a publication
-// that follows cur.
+// that follows cur. Previews have none: their pages load again by themselves,
+// and only their newest release is kept.
 func (c *channel) before(cur *serving, pub *release.Publication) []earlier {
-	grace := c.site.cfg.AssetGrace
-	if cur == nil || grace < 0 {
+	if cur == nil || c.site.cfg.AssetGrace < 0 || c != c.site.production {
 		return nil
 	}
 	all := cur.earlier
@@ -66,12 +66,19 @@ func (c *channel) reachable(all []earlier, pub *release.Publication) (kept []ear
 }
 
 // recall makes the assets of earlier releases reachable after a start. It
-// reads their indexes, so it runs when the site is being served already.
+// reads their indexes, so it runs when the site is being served already; if
+// something is published meanwhile, it begins again.
 func (c *channel) recall(ctx context.Context) {
-	cur := c.serving.Load()
-	if cur == nil || c.site.cfg.AssetGrace < 0 {
-		return
+	for cur := c.serving.Load(); cur != nil && c.site.cfg.AssetGrace >= 0; cur = c.serving.Load() {
+		all := c.published(ctx, cur)
+		if len(all) == 0 || c.serving.CompareAndSwap(cur, c.compile(cur.rel, cur.pub, all, cur)) {
+			return
+		}
 	}
+}
+
+// published returns what the records say is still reachable beside cur.
+func (c *channel) published(ctx context.Context, cur *serving) []earlier {
 	pubs, err := c.site.store.Publications(c.name)
 	if err != nil {
 		c.site.log.WarnContext(ctx, "look for earlier releases", "err", err)
@@ -91,9 +98,7 @@ func (c *channel) recall(ctx context.Context) {
 			all = append(all, e)
 		}
 	}
-	if all = c.reachable(all, cur.pub); len(all) > 0 {
-		c.serving.CompareAndSwap(cur, c.compile(cur.rel, cur.pub, all, cur))
-	}
+	return c.reachable(all, cur.pub)
 }
 
 // forget ends the reachability of what has had its time.

@@ -269,6 +269,11 @@ func (s *Site) batch(ctx context.Context, b *batch) {
 		s.queue.putBack(b)
 		return
 	}
+	if b.branch != "" && ctx.Err() == nil {
+		if err := s.previews.built(b.branch, record.Commit); err != nil {
+			s.log.WarnContext(ctx, "keep the tip of a branch", "branch", b.branch, "err", err)
+		}
+	}
 	if t, ok := s.stale(b, record); ok {
 		delay := time.Second << t.attempt
 		t.attempt++

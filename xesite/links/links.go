@@ -98,7 +98,8 @@ func (c *checker) page(rel *release.Release, path string) error {
 	}
 	defer file.Close()
 	at := strings.TrimSuffix(path, "index.html")
-	base := c.root.JoinPath(at)
+	// Not JoinPath, which would unescape a name with a percent sign.
+	base := &url.URL{Scheme: c.root.Scheme, Host: c.root.Host, Path: strings.TrimSuffix(c.root.Path, "/") + "/" + at}
 	tokens := html.NewTokenizer(file)
 	for {
 		switch tokens.Next() {
@@ -144,6 +145,7 @@ func (c *checker) link(page string, base *url.URL, href string) {
 	}
 	target := base.ResolveReference(u)
 	below, inside := strings.CutPrefix(target.Path, strings.TrimSuffix(c.root.Path, "/"))
+	inside = inside && (below == "" || below[0] == '/') // "/subway" is not in "/sub"
 	if target.Host != c.root.Host || target.Opaque != "" || !inside || strings.HasPrefix(below, "/.within/") {
 		return
 	}

@@ -40,6 +40,9 @@ func TestLinksAreWhatAVisitorWouldGet(t *testing.T) {
 		{`<img src="/sub/d/i.png" alt="/nothing">`, ""},
 		{`<a href="https://site.example/sub/d/b">`, ""},
 		{`<a href="/elsewhere/on/the/host">`, ""},
+		{`<a href="/subway/">`, ""}, // elsewhere too
+		{`<a href="/sub">`, ""},
+		{`<a href="/sub/100%25/"><a href="/sub/100%25/c">`, ""},
 		{`<a href="https://other.example/x"><a href="mailto:a@b.example"><a href="#x"><a href="javascript:x()"><a href="">`, ""},
 		{`<a href="/sub/.within/build.json">`, ""},
 		{`<!-- <a href="/sub/x"> --><script>"<a href='/sub/x'>"</script><p title="<a href='/sub/x'>">`, ""},
@@ -55,6 +58,8 @@ func TestLinksAreWhatAVisitorWouldGet(t *testing.T) {
 	} {
 		rel := site(t, map[string]string{
 			"d/index.html": tt.html, "d/b.html": "b", "d/i.png": "i", "index.html": "i",
+			"100%/index.html": `<a href="c">c</a>`, "100%/c.html": "c",
+			"%41/index.html": `<a href="c">c</a>`, "%41/c.html": "c",
 			"_redirects": "/r/* / 302\n/gone /index.html 410\n",
 		})
 		var want []links.Link
