@@ -92,11 +92,11 @@ func TestSoakManyFiles(t *testing.T) {
 	repo.Commit("many")
 	repo.Push()
 	r := newRig(t, repo.Bare, func(cfg *xesite.Config) { cfg.Builder = xesite.Command{Line: fakegen.Line(t)} }).run()
-	ctx := time.Now()
+	start := time.Now()
 	if b := r.trigger(xesite.Trigger{Source: "github"}); b.Result != xesite.ResultKnown && b.Result != xesite.ResultPublished {
 		t.Fatalf("%+v", b)
 	}
-	t.Logf("%d files: served after %s", n, time.Since(ctx).Round(time.Millisecond))
+	t.Logf("%d files: served after %s", n, time.Since(start).Round(time.Millisecond))
 	repo.Write("a.md", "second")
 	repo.Commit("one")
 	repo.Push()
@@ -106,8 +106,10 @@ func TestSoakManyFiles(t *testing.T) {
 		t.Errorf("%d files, want more than %d", b.Files, n)
 	}
 	r.expectPage("/a/", 200, "second")
-	start := time.Now()
+	start = time.Now()
 	r.stop()
+	t.Logf("stop: %s", time.Since(start).Round(time.Millisecond))
+	start = time.Now()
 	r = openRig(t, r.cfg.DataDir, repo.Bare, nil)
 	r.expectPage("/a/", 200, "second")
 	t.Logf("restart: %s", time.Since(start).Round(time.Millisecond))

@@ -76,19 +76,19 @@ func (s *Store) writeIndex(ctx context.Context, x *Index, size sizer) (*Release,
 func (s *Store) Compress(ctx context.Context, r *Release) (*Release, error) {
 	batch := newBatch(s)
 	defer batch.discard()
-	var failed error
-	for i := range r.Index.Files {
-		for c := Gzip; c < codings; c++ {
-			if failed = batch.compress(ctx, r.Index.Files[i], c); failed != nil {
-				break
-			}
+	made := 0
+	var err error
+	for i := 0; i < len(r.Index.Files) && err == nil; i++ {
+		for c := Gzip; c < codings && err == nil; c++ {
+			err = batch.compress(ctx, r.Index.Files[i], c)
 		}
-		if failed != nil {
-			break
+		if len(batch.pending) >= fewVariants && err == nil {
+			made += len(batch.pending)
+			err = batch.commit()
 		}
 	}
-	made := len(batch.pending)
-	if err := errors.Join(failed, batch.commit()); err != nil || made == 0 {
+	made += len(batch.pending)
+	if err = errors.Join(err, batch.commit()); err != nil || made == 0 {
 		return r, err
 	}
 	full, err := s.open(context.WithoutCancel(ctx), r.ID, r.Index, sizeOf)
@@ -97,6 +97,10 @@ func (s *Store) Compress(ctx context.Context, r *Release) (*Release, error) {
 	}
 	return full, nil
 }
+
+// fewVariants is how many variants are made durable at a time. Somebody may
+// wait for the end of it: a build, or the end of the program.
+const fewVariants = 500
 
 // batch is a set of new blobs that become visible together, once all of them
 // are durable.
