@@ -64,7 +64,7 @@ func (s Server) Serve(ctx context.Context, ln net.Listener, h http.Handler) erro
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- srv.Serve(ln) }()
+	go func() { failed <- srv.Serve(joiningListener{ln}) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("xesite: serve %s: %w", ln.Addr(), err)
