@@ -4,6 +4,7 @@
 package xesite
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -100,11 +101,7 @@ func (s *Site) AdminHandler(a Admin) http.Handler {
 			cur, err := s.Unpin(context.WithoutCancel(r.Context()))
 			answerChange(w, r, cur, err)
 		})
-		r.Post("/api/purge", func(w http.ResponseWriter, r *http.Request) {
-			r.ParseForm()
-			cur, err := s.Purge(context.WithoutCancel(r.Context()), r.Form["path"]...)
-			answerChange(w, r, cur, err)
-		})
+		r.Post("/api/purge", s.adminPurge)
 		r.Get("/api/previews", func(w http.ResponseWriter, _ *http.Request) {
 			writeJSON(w, http.StatusOK, append([]Preview{}, s.Previews()...))
 		})
@@ -337,6 +334,26 @@ func (s *Site) adminChoose(choose func(context.Context, release.ID) (Current, er
 		cur, err := choose(context.WithoutCancel(r.Context()), id)
 		answerChange(w, r, cur, err)
 	}
+}
+
+// adminPurge purges paths, or everything. What it does not understand must not
+// mean everything.
+func (s *Site) adminPurge(w http.ResponseWriter, r *http.Request) {
+	err := r.ParseForm()
+	for name := range r.Form {
+		if name != "path" && name != "page" {
+			err = cmp.Or(err, fmt.Errorf("unknown field %q", cut(name, 80)))
+		}
+	}
+	if r.ContentLength != 0 && len(r.PostForm) == 0 {
+		err = cmp.Or(err, errors.New("the body is not a form"))
+	}
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error()+`: give each path as "path", in the query or in a form`)
+		return
+	}
+	cur, err := s.Purge(context.WithoutCancel(r.Context()), r.Form["path"]...)
+	answerChange(w, r, cur, err)
 }
 
 // answerChange tells how a change of what is published went.
