@@ -250,8 +250,12 @@ func (s *Site) adminRebuild(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, (&NotBuilderError{holder}).Error())
 		return
 	}
-	force := isSet(r.FormValue("force"))
-	ticket, err := s.Trigger(r.Context(), Trigger{Source: SourceAdmin, Branch: r.FormValue("branch"), Rebuild: true, Force: force})
+	force, branch := isSet(r.FormValue("force")), r.FormValue("branch")
+	if branch != "" && !s.previews.on { // a hook's branch does not count then
+		writeError(w, http.StatusNotFound, "there are no previews: leave out the branch to build the site itself")
+		return
+	}
+	ticket, err := s.Trigger(r.Context(), Trigger{Source: SourceAdmin, Branch: branch, Rebuild: true, Force: force})
 	if errors.Is(err, ErrNotBuilt) {
 		writeError(w, http.StatusNotFound, err.Error())
 		return
