@@ -220,12 +220,10 @@ func (s *Site) Status() Status {
 		st.Current = &cur
 	}
 	st.Builder, _ = s.lease.holder()
-	s.production.mu.Lock()
-	if fault := s.production.fault; fault != nil {
+	if fault := s.production.whyOlder(); fault != nil {
 		st.Fault = fault.Error()
 		st.Problems = append(st.Problems, "an older release is served: "+st.Fault)
 	}
-	s.production.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Running, st.Last = s.running, s.last

@@ -81,10 +81,14 @@ func (c *channel) load(ctx context.Context) {
 }
 
 // degraded reports whether an older release is served than was published.
-func (c *channel) degraded() bool {
+func (c *channel) degraded() bool { return c.whyOlder() != nil }
+
+// whyOlder returns why an older release is served than was published, nil if
+// none is.
+func (c *channel) whyOlder() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.fault != nil
+	return c.fault
 }
 
 // setFault notes why an older release is served, nil that none is.

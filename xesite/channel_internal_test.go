@@ -128,3 +128,27 @@ func TestAPinIsSeenByWhoTakesOver(t *testing.T) {
 		t.Errorf("current: %+v, %v", cur, err)
 	}
 }
+
+// A release that is damaged is built again, whatever is done to the older one
+// that is served in its place.
+func TestAPurgeDoesNotHideADamagedRelease(t *testing.T) {
+	s, err := New(t.Context(), Config{DataDir: t.TempDir(), Source: &Dir{Path: t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.lease.note(leaseRecord{Fence: 1}, true)
+	rel, _, err := s.store.Write(t.Context(), fstest.MapFS{"index.html": {Data: []byte("older")}})
+	if err == nil {
+		_, err = s.production.publish(t.Context(), rel, release.PublishOptions{Release: rel.ID})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.production.setFault(release.ErrCorrupt)
+	if _, err := s.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !s.production.degraded() || s.Status().Fault == "" {
+		t.Error("nobody knows any more that an older release is served")
+	}
+}
