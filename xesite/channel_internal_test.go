@@ -6,6 +6,7 @@ package xesite
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -150,5 +151,42 @@ func TestAPurgeDoesNotHideADamagedRelease(t *testing.T) {
 	}
 	if !s.production.degraded() || s.Status().Fault == "" {
 		t.Error("nobody knows any more that an older release is served")
+	}
+}
+
+// Twenty previews must not need twenty times the memory of the site.
+func TestPreviewsKeepLittleInMemory(t *testing.T) {
+	dir := t.TempDir()
+	s, err := New(t.Context(), Config{DataDir: dir, Source: &Dir{Path: t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 250 << 10
+	files := fstest.MapFS{}
+	for i := range previewBudget/size + 10 {
+		files[fmt.Sprintf("%d.bin", i)] = &fstest.MapFile{Data: bytes.Repeat([]byte{byte(i)}, size)}
+	}
+	rel, _, err := s.store.Write(t.Context(), files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := (&channel{site: s, name: "draft"}).compile(rel, &release.Publication{}, nil, nil).handler
+	readable := func() (n int) {
+		for path := range files {
+			w := httptest.NewRecorder()
+			if h.Serve(w, httptest.NewRequest(http.MethodGet, "/"+path, nil)) == http.StatusOK {
+				n++
+			}
+		}
+		return n
+	}
+	if n := readable(); n != len(files) {
+		t.Fatalf("%d of %d files can be read", n, len(files))
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "blobs")); err != nil {
+		t.Fatal(err)
+	}
+	if n := readable(); n == 0 || n > previewBudget/size {
+		t.Errorf("%d files of %d bytes are in memory, want at most %d", n, size, previewBudget/size)
 	}
 }
