@@ -59,6 +59,10 @@ type Previews struct {
 	Max int
 }
 
+// Format prints which previews they are without their token, whatever the verb,
+// see [Git.Format].
+func (p Previews) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "previews of %q", p.Branches) }
+
 // Defaults of Previews.
 const (
 	defaultPreviewExpiry = 14 * 24 * time.Hour
