@@ -118,7 +118,9 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 		Logger:       h.log,
 	}
 	cfg.Builder, cfg.BuildKey = h.builder()
-	cfg.Source, err = h.source(ctx, dataDir)
+	if cfg.Source, err = h.source(ctx, dataDir); err != nil {
+		return xesite.Config{}, err
+	}
 	if h.devel {
 		cfg.Poll = -1 // changes are watched
 	}
@@ -126,7 +128,7 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 	if h.checkLinks {
 		cfg.Gates.Func = func(ctx context.Context, c xesite.Candidate) error { return links.Check(ctx, c.SiteURL, c.Next) }
 	}
-	return cfg, err
+	return cfg, nil
 }
 
 // previews are those of other branches, if there shall be any. They are no

@@ -425,6 +425,7 @@ func TestWrongFlagsAreNamedWithTheRemedy(t *testing.T) {
 		{[]string{"-site-url", "ftp://x"}, nil, []string{"-site-url", "https://example.com/"}},
 		{[]string{"-git-repo", "./here"}, nil, []string{"-git-repo", "absolute"}},
 		{[]string{"-git-repo", "ext::sh -c id"}, nil, []string{"-git-repo"}},
+		{[]string{"-git-repo", "ext::sh -c id", "-preview-branches", "*"}, nil, []string{"-git-repo"}},
 		{[]string{"-git-repo", "https://u:hunter2@h/x"}, nil, []string{"-git-repo", "token"}},
 		{[]string{"-output-dir", "../x"}, nil, []string{"-output-dir", "inside the repository"}},
 		{[]string{"-build-dir", "/x"}, nil, []string{"-build-dir", "inside the repository"}},
@@ -440,8 +441,12 @@ func TestWrongFlagsAreNamedWithTheRemedy(t *testing.T) {
 	} {
 		args := append([]string{"-bind", "127.0.0.1:0", "-internal-api-bind", "127.0.0.1:0", "-data-dir", t.TempDir()}, tt.args...)
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
-		err := run(ctx, args, func(name string) string { return tt.env[name] }, io.Discard, io.Discard)
+		var logs wait.Buffer
+		err := run(ctx, args, func(name string) string { return tt.env[name] }, io.Discard, &logs)
 		cancel()
+		if strings.Contains(logs.String(), `"ERROR"`) {
+			t.Errorf("%v: something else is blamed: %s", tt.args, logs.String())
+		}
 		if err == nil {
 			t.Errorf("%v %v: no error", tt.args, tt.env)
 			continue

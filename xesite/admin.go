@@ -4,6 +4,7 @@
 package xesite
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -100,11 +101,7 @@ func (s *Site) AdminHandler(a Admin) http.Handler {
 			cur, err := s.Unpin(context.WithoutCancel(r.Context()))
 			answerChange(w, r, cur, err)
 		})
-		r.Post("/api/purge", func(w http.ResponseWriter, r *http.Request) {
-			r.ParseForm()
-			cur, err := s.Purge(context.WithoutCancel(r.Context()), r.Form["path"]...)
-			answerChange(w, r, cur, err)
-		})
+		r.Post("/api/purge", s.adminPurge)
 		r.Get("/api/previews", func(w http.ResponseWriter, _ *http.Request) {
 			writeJSON(w, http.StatusOK, append([]Preview{}, s.Previews()...))
 		})
@@ -223,12 +220,10 @@ func (s *Site) Status() Status {
 		st.Current = &cur
 	}
 	st.Builder, _ = s.lease.holder()
-	s.production.mu.Lock()
-	if fault := s.production.fault; fault != nil {
+	if fault := s.production.whyOlder(); fault != nil {
 		st.Fault = fault.Error()
 		st.Problems = append(st.Problems, "an older release is served: "+st.Fault)
 	}
-	s.production.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.Running, st.Last = s.running, s.last
@@ -253,8 +248,12 @@ func (s *Site) adminRebuild(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusServiceUnavailable, (&NotBuilderError{holder}).Error())
 		return
 	}
-	force := isSet(r.FormValue("force"))
-	ticket, err := s.Trigger(r.Context(), Trigger{Source: SourceAdmin, Branch: r.FormValue("branch"), Rebuild: true, Force: force})
+	force, branch := isSet(r.FormValue("force")), r.FormValue("branch")
+	if branch != "" && !s.previews.on { // a hook's branch does not count then
+		writeError(w, http.StatusNotFound, "there are no previews: leave out the branch to build the site itself")
+		return
+	}
+	ticket, err := s.Trigger(r.Context(), Trigger{Source: SourceAdmin, Branch: branch, Rebuild: true, Force: force})
 	if errors.Is(err, ErrNotBuilt) {
 		writeError(w, http.StatusNotFound, err.Error())
 		return
@@ -337,6 +336,26 @@ func (s *Site) adminChoose(choose func(context.Context, release.ID) (Current, er
 		cur, err := choose(context.WithoutCancel(r.Context()), id)
 		answerChange(w, r, cur, err)
 	}
+}
+
+// adminPurge purges paths, or everything. What it does not understand must not
+// mean everything.
+func (s *Site) adminPurge(w http.ResponseWriter, r *http.Request) {
+	err := r.ParseForm()
+	for name := range r.Form {
+		if name != "path" && name != "page" {
+			err = cmp.Or(err, fmt.Errorf("unknown field %q", cut(name, 80)))
+		}
+	}
+	if r.ContentLength != 0 && len(r.PostForm) == 0 {
+		err = cmp.Or(err, errors.New("the body is not a form"))
+	}
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error()+`: give each path as "path", in the query or in a form`)
+		return
+	}
+	cur, err := s.Purge(context.WithoutCancel(r.Context()), r.Form["path"]...)
+	answerChange(w, r, cur, err)
 }
 
 // answerChange tells how a change of what is published went.

@@ -13,6 +13,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -71,7 +72,11 @@ func listed(paths []string) pathList {
 }
 
 func (s *Site) adminUpload(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query() // not the form: the body is the archive
+	query, err := uploadQuery(r.URL.RawQuery) // not the form: the body is the archive
+	if err != nil {
+		writeError(w, http.StatusBadRequest, err.Error())
+		return
+	}
 	u := Upload{
 		Commit: query.Get("commit"), Force: isSet(query.Get("force")), DryRun: isSet(query.Get("dry-run")),
 		Archive: &body{src: r.Body, conn: http.NewResponseController(w), start: time.Now()},
@@ -97,6 +102,27 @@ func (s *Site) adminUpload(w http.ResponseWriter, r *http.Request) {
 	answer := uploadAnswer{Build: up.Build, DryRun: up.DryRun}
 	answer.Changes.Added, answer.Changes.Changed, answer.Changes.Removed = listed(up.Changes.Added), listed(up.Changes.Changed), listed(up.Changes.Removed)
 	writeJSON(w, status, answer)
+}
+
+// uploadQuery reads the parameters of an upload. What it does not understand
+// must not mean "no": a rehearsal would be the performance.
+func uploadQuery(raw string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range query {
+		switch name {
+		case "commit":
+		case "force", "dry-run":
+			if _, err := strconv.ParseBool(values[0]); err != nil {
+				return nil, fmt.Errorf("%s=%q: want %s=1 or %s=0", name, cut(values[0], 80), name, name)
+			}
+		default:
+			return nil, fmt.Errorf("unknown parameter %q: there are commit, dry-run and force", cut(name, 80))
+		}
+	}
+	return query, nil
 }
 
 // uploadStatus returns the status for what became of an upload.

@@ -20,6 +20,10 @@ import (
 // production is the name of the channel that visitors see.
 const production = "production"
 
+// previewBudget is how much of its content a preview keeps in memory: there
+// may be many, and each has few visitors.
+const previewBudget = 4 << 20
+
 // channel is what is built from one branch and served at one address:
 // production, or a preview.
 type channel struct {
@@ -81,10 +85,14 @@ func (c *channel) load(ctx context.Context) {
 }
 
 // degraded reports whether an older release is served than was published.
-func (c *channel) degraded() bool {
+func (c *channel) degraded() bool { return c.whyOlder() != nil }
+
+// whyOlder returns why an older release is served than was published, nil if
+// none is.
+func (c *channel) whyOlder() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.fault != nil
+	return c.fault
 }
 
 // setFault notes why an older release is served, nil that none is.
@@ -116,6 +124,9 @@ func (c *channel) compile(rel *release.Release, pub *release.Publication, before
 	opts := serve.Options{Modified: pub.Modified, AppendHTML: c.pages, OnError: func(err error) {
 		c.site.log.Error("a file of the release cannot be read", "channel", c.name, "err", err)
 	}}
+	if c != c.site.production {
+		opts.MemoryBudget = previewBudget
+	}
 	for _, e := range before {
 		opts.Earlier = append(opts.Earlier, e.rel)
 	}

@@ -6,6 +6,7 @@ package xesite
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -126,5 +127,66 @@ func TestAPinIsSeenByWhoTakesOver(t *testing.T) {
 	}
 	if cur, err := s.Current(); err != nil || cur.Release != rel.ID {
 		t.Errorf("current: %+v, %v", cur, err)
+	}
+}
+
+// A release that is damaged is built again, whatever is done to the older one
+// that is served in its place.
+func TestAPurgeDoesNotHideADamagedRelease(t *testing.T) {
+	s, err := New(t.Context(), Config{DataDir: t.TempDir(), Source: &Dir{Path: t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.lease.note(leaseRecord{Fence: 1}, true)
+	rel, _, err := s.store.Write(t.Context(), fstest.MapFS{"index.html": {Data: []byte("older")}})
+	if err == nil {
+		_, err = s.production.publish(t.Context(), rel, release.PublishOptions{Release: rel.ID})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.production.setFault(release.ErrCorrupt)
+	if _, err := s.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !s.production.degraded() || s.Status().Fault == "" {
+		t.Error("nobody knows any more that an older release is served")
+	}
+}
+
+// Twenty previews must not need twenty times the memory of the site.
+func TestPreviewsKeepLittleInMemory(t *testing.T) {
+	dir := t.TempDir()
+	s, err := New(t.Context(), Config{DataDir: dir, Source: &Dir{Path: t.TempDir()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 250 << 10
+	files := fstest.MapFS{}
+	for i := range previewBudget/size + 10 {
+		files[fmt.Sprintf("%d.bin", i)] = &fstest.MapFile{Data: bytes.Repeat([]byte{byte(i)}, size)}
+	}
+	rel, _, err := s.store.Write(t.Context(), files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := (&channel{site: s, name: "draft"}).compile(rel, &release.Publication{}, nil, nil).handler
+	readable := func() (n int) {
+		for path := range files {
+			w := httptest.NewRecorder()
+			if h.Serve(w, httptest.NewRequest(http.MethodGet, "/"+path, nil)) == http.StatusOK {
+				n++
+			}
+		}
+		return n
+	}
+	if n := readable(); n != len(files) {
+		t.Fatalf("%d of %d files can be read", n, len(files))
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "blobs")); err != nil {
+		t.Fatal(err)
+	}
+	if n := readable(); n == 0 || n > previewBudget/size {
+		t.Errorf("%d files of %d bytes are in memory, want at most %d", n, size, previewBudget/size)
 	}
 }

@@ -165,11 +165,15 @@ func (s *Site) republish(ctx context.Context, f func(v *serving) release.Publish
 	if v == nil {
 		return Current{}, fmt.Errorf("xesite: %w", release.ErrNoRelease)
 	}
+	fault := s.production.whyOlder()
 	opts := f(v)
 	opts.Release, opts.Commit, opts.Build = v.rel.ID, v.pub.Commit, v.pub.Build
 	pub, err := s.announce(ctx, v.rel, true, opts)
 	if err != nil {
 		return Current{}, err
+	}
+	if fault != nil { // nobody has chosen the older release: a newer one has to come back
+		s.production.setFault(fault)
 	}
 	return current(pub), nil
 }

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -258,6 +260,46 @@ func TestPurgedAssetsAreGone(t *testing.T) {
 	r.expectPage(newStyle, 200, "first")
 	if !wasHeld(r, t) {
 		t.Error("the purge has ended the rollback")
+	}
+}
+
+// What is not understood must not be taken for "everything".
+func TestAPurgeByTheAPIMeansWhatItSays(t *testing.T) {
+	r, next := styled(t)
+	next()
+	admin := r.AdminHandler(xesite.Admin{Loopback: true})
+	post := func(target, contentType, body string) int {
+		req := httptest.NewRequest(http.MethodPost, target, strings.NewReader(body))
+		req.Host = "localhost"
+		req.Header.Set("Content-Type", contentType)
+		w := httptest.NewRecorder()
+		admin.ServeHTTP(w, req)
+		return w.Code
+	}
+	const form = "application/x-www-form-urlencoded"
+	for _, tt := range []struct{ target, contentType, body string }{
+		{"/api/purge", "application/json", `{"path":"/x"}`},
+		{"/api/purge", form, `{"path":"/x"}`},
+		{"/api/purge?paths=/x", form, ""},
+		{"/api/purge?path=%zz", form, ""},
+		{"/api/purge?path=", form, ""},
+		{"/api/purge", form, "path=%zz"},
+	} {
+		if code := post(tt.target, tt.contentType, tt.body); code != 400 {
+			t.Errorf("POST %s with %s %q: %d, want 400", tt.target, tt.contentType, tt.body, code)
+		}
+		r.expectPage(oldStyle, 200, "old style")
+	}
+	if code := post("/api/purge", form, "path=/x&path=/y"); code != 200 {
+		t.Errorf("purge of two paths: %d", code)
+	}
+	r.expectPage(oldStyle, 200, "old style")
+	if code := post("/api/purge?path=/z", form, "path="+oldStyle); code != 200 {
+		t.Errorf("purge: %d", code)
+	}
+	r.expectPage(oldStyle, 200, "second")
+	if code := post("/api/purge", form, ""); code != 200 {
+		t.Errorf("purge of everything: %d", code)
 	}
 }
 

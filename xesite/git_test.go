@@ -330,9 +330,10 @@ func TestTokenIsNowhereToBeSeen(t *testing.T) {
 func TestTokenIsNotPrintedWithWhatHoldsIt(t *testing.T) {
 	g := newGit(t, "https://git.example/me/site")
 	g.Token = token
-	r := newRig(t, "unused", func(cfg *xesite.Config) { cfg.Source = g })
+	previews := &xesite.Previews{Branches: []string{"*"}, Token: token}
+	r := newRig(t, "unused", func(cfg *xesite.Config) { cfg.Source, cfg.Previews = g, previews })
 	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t"} {
-		for _, value := range []any{g, *g, r.cfg, &r.cfg, r.Site, xesite.Admin{Token: token}} {
+		for _, value := range []any{g, *g, previews, *previews, r.cfg, &r.cfg, r.Site, xesite.Admin{Token: token}} {
 			out := fmt.Sprintf(format, value)
 			if strings.Contains(out, token) || strings.Contains(out, hex.EncodeToString([]byte(token))) {
 				t.Errorf("%s of %T has the token: %s", format, value, out)

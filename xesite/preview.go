@@ -59,6 +59,10 @@ type Previews struct {
 	Max int
 }
 
+// Format prints which previews they are without their token, whatever the verb,
+// see [Git.Format].
+func (p Previews) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "previews of %q", p.Branches) }
+
 // Defaults of Previews.
 const (
 	defaultPreviewExpiry = 14 * 24 * time.Hour
@@ -384,9 +388,20 @@ func (p *previews) remove(ctx context.Context, name string) error {
 // not wanted any more, or of which only a part is left; all of them if there
 // are none any more.
 func (p *previews) expire(ctx context.Context) {
+	branches, err := p.drop(ctx)
+	if p.on { // not under the lock of publications: it runs programs
+		err = errors.Join(err, p.site.cfg.Source.(Branched).Prune(ctx, branches))
+	}
+	if err != nil && ctx.Err() == nil {
+		p.site.log.WarnContext(ctx, "remove old previews", "err", err)
+	}
+}
+
+// drop does what expire says and returns the branches of the previews that
+// are left.
+func (p *previews) drop(ctx context.Context) (branches []string, err error) {
 	p.site.publishing.Lock()
 	defer p.site.publishing.Unlock()
-	var branches []string
 	var errs []error
 	own := p.ownBranch()
 	for _, v := range p.all() {
@@ -404,12 +419,7 @@ func (p *previews) expire(ctx context.Context) {
 			errs = append(errs, p.site.store.Remove(ctx, name))
 		}
 	}
-	if p.on {
-		errs = append(errs, p.site.cfg.Source.(Branched).Prune(ctx, branches))
-	}
-	if err := errors.Join(append(errs, err)...); err != nil && ctx.Err() == nil {
-		p.site.log.WarnContext(ctx, "remove old previews", "err", err)
-	}
+	return branches, errors.Join(append(errs, err)...)
 }
 
 // poll looks for branches that were pushed without a webhook, or before the

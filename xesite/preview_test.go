@@ -713,3 +713,44 @@ func TestAnswersOfPreviewsAreForNobodyElse(t *testing.T) {
 		}
 	}
 }
+
+// Tidying the source may take a while. Who rolls back does not wait for it.
+func TestNobodyWaitsForThePreviewsToBeTidied(t *testing.T) {
+	source := &untidy{fakeBranches: &fakeBranches{fakeSource: &fakeSource{}, own: "main"}, tidying: make(chan bool), proceed: make(chan bool)}
+	source.set("c1")
+	r := openRig(t, t.TempDir(), "unused", func(cfg *xesite.Config) {
+		cfg.Source, cfg.Builder = source, nil
+		cfg.Previews = &xesite.Previews{Branches: []string{"*"}}
+	}).run()
+	<-source.tidying
+	pinned := make(chan error)
+	go func() {
+		_, err := r.Pin(t.Context(), "")
+		pinned <- err
+	}()
+	select {
+	case err := <-pinned:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Error("Pin waits")
+	}
+	close(source.proceed)
+}
+
+// untidy takes its time for Prune.
+type untidy struct {
+	*fakeBranches
+	tidying, proceed chan bool
+}
+
+func (s *untidy) Prune(ctx context.Context, _ []string) error {
+	select {
+	case s.tidying <- true:
+	case <-s.proceed:
+	case <-ctx.Done():
+	}
+	<-s.proceed
+	return nil
+}

@@ -190,6 +190,18 @@ func TestOneCommitIsBuiltOnceUnlessAskedFor(t *testing.T) {
 	}
 }
 
+func TestARebuildOfAPreviewWhereThereIsNoneIsNotOneOfTheSite(t *testing.T) {
+	r := newRig(t, newRepo(t).Bare, nil).run()
+	wait.Until(t, "the first build is served", r.Ready)
+	req := httptest.NewRequest(http.MethodPost, "/api/rebuild?wait=1&branch=draft", nil)
+	req.Host = "localhost"
+	w := httptest.NewRecorder()
+	r.AdminHandler(xesite.Admin{Loopback: true}).ServeHTTP(w, req)
+	if w.Code != http.StatusNotFound {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestFailedBuildChangesNothing(t *testing.T) {
 	repo := newRepo(t)
 	r := newRig(t, repo.Bare, func(cfg *xesite.Config) {

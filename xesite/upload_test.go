@@ -578,3 +578,19 @@ func TestUploadThatBreaksOffLeavesNothing(t *testing.T) {
 		t.Errorf("%d files are left, %v", len(left), err)
 	}
 }
+
+// A rehearsal that is misspelled must not be the performance.
+func TestAnUploadWhoseQueryIsNotUnderstoodIsRefused(t *testing.T) {
+	r := newRig(t, newRepo(t).Bare, nil).run()
+	wait.Until(t, "the first build is served", r.Ready)
+	admin := r.AdminHandler(xesite.Admin{Loopback: true})
+	for _, query := range []string{"dry-run", "dry-run=", "dry-run=yes", "dry_run=1", "force=always", "commit=%zz&dry-run=1", "force=1;dry-run=1"} {
+		req := httptest.NewRequest(http.MethodPut, "/api/releases?"+query, strings.NewReader(""))
+		req.Host = "localhost"
+		w := httptest.NewRecorder()
+		admin.ServeHTTP(w, req)
+		if w.Code != http.StatusBadRequest || strings.Contains(w.Body.String(), "archive") {
+			t.Errorf("PUT ?%s: %d %s", query, w.Code, w.Body)
+		}
+	}
+}

@@ -44,7 +44,7 @@ type Options struct {
 
 	// OnError is told when a content cannot be read although the release was
 	// whole when it was opened. The request got another representation, or
-	// status 500. It may be nil.
+	// status 500, or 404 for one of Earlier. It may be nil.
 	OnError func(error)
 }
 
@@ -209,7 +209,7 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, rt *route, rep *r
 		if identity := &rt.content.reps[0]; rep != identity {
 			return h.send(w, r, rt, identity, status)
 		}
-		return h.message(w, r, http.StatusInternalServerError)
+		return h.unreadable(w, r, rt)
 	}
 	header := w.Header()
 	for _, f := range rt.fields {
@@ -243,6 +243,15 @@ func (h *Handler) send(w http.ResponseWriter, r *http.Request, rt *route, rep *r
 		w.Write(*body)
 	}
 	return status
+}
+
+// unreadable answers for a content that cannot be read. One of an earlier
+// release may be gone for good: who keeps house may know of fewer of them.
+func (h *Handler) unreadable(w http.ResponseWriter, r *http.Request, rt *route) int {
+	if rt.content.rel != h.rel {
+		return h.serveMissing(w, r, http.StatusNotFound)
+	}
+	return h.message(w, r, http.StatusInternalServerError)
 }
 
 // body returns the bytes of a representation, or its open file if they are
@@ -304,7 +313,7 @@ func (h *Handler) report(err error) {
 func (h *Handler) serveRange(w http.ResponseWriter, r *http.Request, rt *route, rep *representation) int {
 	body, file := h.body(rt.content, rep)
 	if body == nil && file == nil {
-		return h.message(w, r, http.StatusInternalServerError)
+		return h.unreadable(w, r, rt)
 	}
 	header := w.Header()
 	for _, f := range rt.fields {

@@ -794,3 +794,55 @@ func TestAnEmptyPathIsTheRoot(t *testing.T) {
 		t.Errorf("GET http://host.example: status %d", resp.StatusCode)
 	}
 }
+
+func TestEarlierReleasesFillInWhatIsMissing(t *testing.T) {
+	const style, forced = "/css/site.0a1b2c3d.css", "/js/app.0a1b2c3d.js"
+	oldest := files(t, map[string]string{style[1:]: "oldest", "js/only.0a1b2c3d.js": "oldest", "_headers": "/*\n  X-Release: oldest\n"})
+	older := files(t, map[string]string{style[1:]: "older", forced[1:]: "older", "a.0a1b2c3d": "older", "b.0a1b2c3d.css": "older"})
+	h := serve.New(files(t, map[string]string{
+		"index.html": "page", "a.0a1b2c3d.html": "page", "b.0a1b2c3d.css": "newest",
+		"_redirects": "/js/app.0a1b2c3d.js /index.html 200!\n/* /index.html 200\n", "_headers": "/css/*\n  X-Release: newest\n",
+	}), serve.Options{Earlier: []*release.Release{older, oldest}, Modified: []int64{1, 1, 1}})
+	for path, want := range map[string]string{
+		style: "older", "/js/only.0a1b2c3d.js": "oldest", forced: "page", "/a.0a1b2c3d": "page", "/b.0a1b2c3d.css": "newest", "/x": "page",
+	} {
+		if got := body(t, get(t, h, path)); got != want {
+			t.Errorf("GET %s: %q, want that of %s", path, got, want)
+		}
+	}
+	resp := get(t, h, style)
+	for name, want := range map[string]string{"Cache-Control": "public, max-age=31536000, immutable", "X-Release": "newest", "Last-Modified": ""} {
+		if got := resp.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if resp := get(t, h, style, "If-None-Match: "+resp.Header.Get("Etag")); resp.StatusCode != http.StatusNotModified {
+		t.Errorf("with the tag: %s", resp.Status)
+	}
+	if got := get(t, h, "/js/only.0a1b2c3d.js").Header.Get("X-Release"); got != "" {
+		t.Errorf("a rule of the oldest release counts: %s", got)
+	}
+}
+
+// Another instance may have removed what this one still knows of.
+func TestAnEarlierFileThatIsGoneIsNotFound(t *testing.T) {
+	store, err := release.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rel, _, err := store.Write(t.Context(), fstest.MapFS{"css/site.0a1b2c3d.css": {Data: []byte("old")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	removeBlobs(t, store, rel)
+	var told error
+	h := serve.New(files(t, map[string]string{"404.html": "not there"}), serve.Options{
+		Earlier: []*release.Release{rel}, OnError: func(err error) { told = err },
+	})
+	for _, fields := range [][]string{nil, {"Range: bytes=0-1"}} {
+		resp := get(t, h, "/css/site.0a1b2c3d.css", fields...)
+		if got := body(t, resp); resp.StatusCode != http.StatusNotFound || got != "not there" || resp.Header.Get("Cache-Control") != "public, max-age=0, must-revalidate" || told == nil {
+			t.Errorf("with %v: %s %q %v, told of %v", fields, resp.Status, got, resp.Header, told)
+		}
+	}
+}
