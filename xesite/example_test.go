@@ -93,11 +93,12 @@ func ExampleNew() {
 	if _, err := ticket.Wait(ctx); err != nil {
 		log.Fatal(err)
 	}
+	cancel()
+	<-ended // everybody was told of everything then
+
 	w := httptest.NewRecorder()
 	site.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	fmt.Println(w.Code, w.Body)
-	cancel()
-	<-ended
 	// Output:
 	// added: [index.html]
 	// 200 made by a function
