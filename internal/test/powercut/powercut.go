@@ -255,9 +255,7 @@ func (r *Recording) Each(t *testing.T, step int, check func(t *testing.T, dir st
 
 func clone(files tree) tree {
 	c := tree{}
-	for name, node := range files {
-		c[name] = node
-	}
+	maps.Copy(c, files)
 	return c
 }
 
