@@ -80,7 +80,8 @@ type Config struct {
 	// AssetGrace is how long files of earlier releases stay reachable that have
 	// a fingerprint in their name and are not HTML, so that a page which was
 	// opened before a publication finds its style sheet after it. Those of the
-	// last Keep releases are. If zero, 24 hours; if negative, none are.
+	// last Keep releases are. If zero, 24 hours; if negative, none are. At most 60
+	// days.
 	AssetGrace time.Duration
 
 	// Previews builds other branches too. If nil, none is built.
@@ -116,6 +117,7 @@ const (
 	defaultPoll         = 5 * time.Minute
 	defaultKeep         = 10
 	defaultAssetGrace   = 24 * time.Hour
+	maxAssetGrace       = 60 * 24 * time.Hour // less than what is purged is remembered
 	defaultSiteURL      = "http://localhost:3000/"
 )
 
@@ -150,7 +152,9 @@ func (c Config) withDefaults() (Config, error) {
 	c.BuildTimeout = cmp.Or(c.BuildTimeout, defaultBuildTimeout)
 	c.Poll = cmp.Or(c.Poll, defaultPoll)
 	c.Keep = max(cmp.Or(c.Keep, defaultKeep), 1)
-	c.AssetGrace = cmp.Or(c.AssetGrace, defaultAssetGrace)
+	if c.AssetGrace = cmp.Or(c.AssetGrace, defaultAssetGrace); c.AssetGrace > maxAssetGrace {
+		return c, fmt.Errorf("xesite: Config.AssetGrace: %s is more than %s", c.AssetGrace, maxAssetGrace)
+	}
 	if c.Previews != nil {
 		if c.Previews, err = c.Previews.withDefaults(c.Source, c.SiteURL); err != nil {
 			return c, err

@@ -185,12 +185,16 @@ func channelName(branch string) string {
 		}
 		return '-'
 	}, branch)
-	if label == branch && len(label) <= 40 && label == strings.Trim(label, "-") && label != production && !strings.Contains(label, "--") {
+	plain := label == branch && len(label) <= 40 && label == strings.Trim(label, "-") && !strings.Contains(label, "--")
+	if plain && label != production && !hashedForm.MatchString(label) {
 		return label
 	}
 	label = strings.Trim(label[:min(len(label), 40)], "-")
 	return strings.TrimPrefix(label+"-"+hashName(branch)[:8], "-")
 }
+
+// hashedForm is a label that could be another branch's, with its hash.
+var hashedForm = regexp.MustCompile(`-[0-9a-f]{8}$`)
 
 // wants reports whether a branch gets a preview. A name that is no text would
 // be another one in our records.

@@ -245,7 +245,7 @@ func TestEveryBranchHasAnAddressOfItsOwn(t *testing.T) {
 	})
 	names := map[string]string{}
 	for _, branch := range []string{
-		"a", "A", "a-b", "a/b", "a_b", "a--b", "-a", "a-", "production", "PRODUCTION", "é", "è", "xn--a", "..", "a.b",
+		"a", "A", "a-b", "a/b", "a_b", "a--b", "-a", "a-", "production", "PRODUCTION", "é", "è", "xn--a", "..", "a.b", "a-a-0cc175b9", "a-b-0123abcd",
 		strings.Repeat("x", 39), strings.Repeat("x", 40), strings.Repeat("x", 41), strings.Repeat("x", 200), "main2",
 	} {
 		name := r.expect(r.trigger(xesite.Trigger{Source: "github", Branch: branch}), xesite.ResultPublished).Channel
@@ -753,4 +753,53 @@ func (s *untidy) Prune(ctx context.Context, _ []string) error {
 	}
 	<-s.proceed
 	return nil
+}
+
+func TestABusyDayDoesNotKeepAPreviewFromBeingMade(t *testing.T) {
+	repo := newRepo(t)
+	started := make(chan string)
+	proceed := make(chan struct{})
+	r := previewed(t, repo, func(cfg *xesite.Config) {
+		cfg.Builder = xesite.BuilderFunc(func(ctx context.Context, in xesite.BuildInput) error {
+			started <- in.SiteURL
+			select {
+			case <-proceed:
+				return xesite.Command{Line: copyPages}.Build(ctx, in)
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		})
+	}).run()
+	<-started
+	proceed <- struct{}{}
+	wait.Until(t, "the first build is served", r.Ready)
+	branch(repo, "draft", "a draft")
+	repo.Checkout("main")
+	ticket, err := r.Trigger(t.Context(), xesite.Trigger{Source: "github", Branch: "draft"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cuts := 0
+	for ; ; cuts++ {
+		<-started // the preview
+		change(repo, fmt.Sprint("push ", cuts))
+		if _, err := r.Trigger(t.Context(), xesite.Trigger{Source: "github"}); err != nil {
+			t.Fatal(err)
+		}
+		if cuts == 3 {
+			break // and now the site waits
+		}
+		if got := <-started; got != "https://site.example/" {
+			t.Fatalf("%s is built", got)
+		}
+		proceed <- struct{}{}
+	}
+	proceed <- struct{}{}
+	b, err := ticket.Wait(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.expect(b, xesite.ResultPublished)
+	<-started
+	proceed <- struct{}{}
 }

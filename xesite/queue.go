@@ -98,6 +98,7 @@ type batch struct {
 	branch   string // empty: production
 	triggers []Trigger
 	tickets  []*Ticket
+	cut      int    // how often its build was cancelled for a more urgent one
 	dir      string // what the build needed, to be removed when all have been told
 }
 
@@ -186,6 +187,7 @@ func (q *queue) join(branch string, before, behind *batch) {
 	}
 	b.triggers = append(slices.Insert(b.triggers, 0, before.triggers...), behind.triggers...)
 	b.tickets = append(slices.Insert(b.tickets, 0, before.tickets...), behind.tickets...)
+	b.cut = max(b.cut, before.cut)
 	b.trim()
 	if q.preempt != nil && b.urgent() {
 		q.preempt()

@@ -52,7 +52,7 @@ func (c *channel) reachable(all []earlier, pub *release.Publication) (kept []ear
 	for _, e := range all {
 		known := func(o earlier) bool { return o.id == e.id }
 		if e.id == pub.Release || pub.PublishedAt.Sub(e.ended) >= c.site.cfg.AssetGrace ||
-			len(kept) >= c.site.cfg.Keep || slices.ContainsFunc(kept, known) {
+			len(kept) >= c.site.cfg.Keep-1 || slices.ContainsFunc(kept, known) {
 			continue
 		}
 		if len(pub.Purged) > 0 {

@@ -243,6 +243,10 @@ func (s *Site) next(ctx context.Context) *batch {
 	return b
 }
 
+// maxCuts is how often a preview's build is cancelled. After that the site
+// waits for it: a busy day must not keep previews from being made at all.
+const maxCuts = 3
+
 // errPreempted is why a preview's build ends that is in the way.
 var errPreempted = errors.New("cancelled for a build of the site itself; it is made again after that")
 
@@ -261,11 +265,14 @@ func (s *Site) batch(ctx context.Context, b *batch) {
 		}
 		preemptible, cancel := context.WithCancelCause(ctx)
 		defer cancel(nil)
-		defer s.queue.onUrgent(func() { cancel(errPreempted) })()
+		if b.cut < maxCuts {
+			defer s.queue.onUrgent(func() { cancel(errPreempted) })()
+		}
 		ctx = preemptible
 	}
 	record := s.build(ctx, ch, b)
 	if record.Result == ResultSuperseded && context.Cause(ctx) == errPreempted {
+		b.cut++
 		s.queue.putBack(b)
 		return
 	}

@@ -153,6 +153,10 @@ func (s *Store) next(prev *Publication, x *Index, opts PublishOptions) *Publicat
 // than anything of earlier releases is served.
 const purgedFor = 90 * 24 * time.Hour
 
+// maxPurged is how many paths are purged one by one. More than that stand for
+// all.
+const maxPurged = 1000
+
 // purged returns what is purged as of the publication after prev.
 func purged(prev *Publication, paths []string, at time.Time) (all []Purged) {
 	for _, u := range prev.Purged {
@@ -162,6 +166,9 @@ func purged(prev *Publication, paths []string, at time.Time) (all []Purged) {
 	}
 	for _, path := range paths {
 		all = append(all, Purged{path, prev.Sequence + 1, at})
+	}
+	if len(all) > maxPurged {
+		return []Purged{{"/*", prev.Sequence + 1, at}}
 	}
 	return all
 }
