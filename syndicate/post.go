@@ -195,7 +195,7 @@ func (p Post) Validate() error {
 	}
 	for _, tag := range p.Tags {
 		if strings.TrimSpace(tag) == "" {
-			errs = append(errs, errors.New("Tags: one is empty"))
+			errs = append(errs, errors.New("one of Tags is empty"))
 		}
 		errs = append(errs, checkText("Tags", tag, false))
 	}
@@ -213,7 +213,7 @@ func (o Override) validate(network string) error {
 	name := "Overrides[" + network + "]"
 	var errs []error
 	if network != Everywhere && !validNetwork(network) {
-		errs = append(errs, fmt.Errorf("Overrides: %q is no name of a network: use a-z, 0-9, -, _ and ., or %q for all", network, Everywhere))
+		errs = append(errs, fmt.Errorf("%q in Overrides is no name of a network: use a-z, 0-9, -, _ and ., or %q for all", network, Everywhere))
 	}
 	if o.Visibility != "" && !slices.Contains(Visibilities(), o.Visibility) {
 		errs = append(errs, fmt.Errorf("%s.Visibility is %q, want one of %q", name, o.Visibility, Visibilities()))

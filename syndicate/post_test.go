@@ -128,10 +128,10 @@ func TestValidate(t *testing.T) {
 		{"image", func(p *syndicate.Post) { p.Image.URL = "data:image/png;base64,xx" }, "Image.URL is"},
 		{"title", func(p *syndicate.Post) { p.Title = "a\x01b" }, "Title has control characters"},
 		{"encoding", func(p *syndicate.Post) { p.Summary = "\xff" }, "Summary is not UTF-8"},
-		{"tag", func(p *syndicate.Post) { p.Tags = []string{" "} }, "Tags: one is empty"},
+		{"tag", func(p *syndicate.Post) { p.Tags = []string{" "} }, "one of Tags is empty"},
 		{"language", func(p *syndicate.Post) { p.Language = "en_US" }, `Language is "en_US", want a BCP 47 tag`},
 		{"no language", func(p *syndicate.Post) { p.Language = "1" }, "Language is"},
-		{"network", func(p *syndicate.Post) { p.Overrides = map[string]syndicate.Override{"Blue Sky": {}} }, `"Blue Sky" is no name of a network`},
+		{"network", func(p *syndicate.Post) { p.Overrides = map[string]syndicate.Override{"Blue Sky": {}} }, `"Blue Sky" in Overrides is no name of a network`},
 		{"visibility", func(p *syndicate.Post) {
 			p.Overrides = map[string]syndicate.Override{"mastodon": {Visibility: "friends"}}
 		}, `Overrides[mastodon].Visibility is "friends", want one of ["public" "unlisted" "private" "direct"]`},
