@@ -122,6 +122,11 @@ func ExampleEscapeMarkdown() {
 	// Output: \*\*kwargs and \`\*args\`, \@everyone: https://me.example/a_b_c
 }
 
+func ExampleHashtag() {
+	fmt.Println(syndicate.Hashtag("home lab"), syndicate.Hashtag("go"))
+	// Output: #HomeLab #go
+}
+
 // A message on IRC, which others get with the sender's prefix before it.
 func ExampleLineLimit() {
 	const link = "https://me.example/posts/hello/"

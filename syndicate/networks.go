@@ -52,35 +52,63 @@ func plainLink(link string) bool {
 }
 
 // EscapeMarkdown returns a text that Discord shows as it is: with a backslash
-// before what would format or mention. Links are left alone, and stay links.
-func EscapeMarkdown(text string) string {
+// before what would format or mention. Links are left alone and stay links; so
+// does one in angle brackets, which is a link without a preview. Links that are
+// known are recognized whole, as in [Enricher.Links].
+func EscapeMarkdown(text string, links ...string) string {
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	var out strings.Builder
 	at := 0
-	for _, s := range spans(text) {
-		if s.kind == link {
-			escape(&out, text[at:s.start], at == 0)
-			out.WriteString(text[s.start:s.end])
-			at = s.end
+	for _, s := range spans(text, links...) {
+		if s.kind != link {
+			continue
 		}
+		if s.start > at && s.end < len(text) && text[s.start-1] == '<' && text[s.end] == '>' {
+			s.start, s.end = s.start-1, s.end+1
+		}
+		escape(&out, text[at:s.start], at)
+		out.WriteString(text[s.start:s.end])
+		at = s.end
 	}
-	escape(&out, text[at:], at == 0)
+	escape(&out, text[at:], at)
 	return out.String()
 }
 
-// escape writes a part of a text that has no links.
-func escape(out *strings.Builder, part string, lineStart bool) {
-	digits := false // whether the line has nothing but digits so far
-	for _, r := range part {
+// escape writes a part of a text that has no links, and that begins at an
+// offset. Brackets and parentheses that close need no backslash if those that
+// open have one, and would become a part of the link that they follow.
+func escape(out *strings.Builder, part string, offset int) {
+	lineStart, number := offset == 0, false // whether the line has nothing, or digits alone, so far
+	for i, r := range part {
 		switch {
-		case strings.ContainsRune("\\*_~`|[]()<>@#", r),
-			lineStart && (r == '-' || r == '+'),
-			digits && (r == '.'):
+		case strings.ContainsRune("\\*_~`|[<@#", r), lineStart && strings.ContainsRune(">-+", r), number && r == '.':
+			if i == 0 && offset > 0 {
+				out.WriteByte(' ') // or the backslash would belong to the link
+			}
 			out.WriteByte('\\')
 		}
 		out.WriteRune(r)
-		digits = (lineStart || digits) && r >= '0' && r <= '9'
+		number = (lineStart || number) && r >= '0' && r <= '9'
 		lineStart = r == '\n' || lineStart && unicode.IsSpace(r)
 	}
+}
+
+// Hashtag returns a tag as a hashtag of one word: "home lab" becomes "#HomeLab",
+// with capitals since screen readers need them to tell the words apart. If
+// nothing is left that networks take for a hashtag, it returns "".
+func Hashtag(tag string) string {
+	parts := strings.FieldsFunc(tag, func(r rune) bool { return !inHashtag(r) })
+	if len(parts) > 1 {
+		for i, part := range parts {
+			first, n := utf8.DecodeRuneInString(part)
+			parts[i] = string(unicode.ToUpper(first)) + part[n:]
+		}
+	}
+	hashtag := "#" + strings.Join(parts, "")
+	if hashtagEnd(hashtag, 0) != len(hashtag) {
+		return ""
+	}
+	return hashtag
 }
 
 // PlainLine returns a text as one line for IRC: without control characters, and

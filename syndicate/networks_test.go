@@ -40,21 +40,34 @@ func TestCountReserved(t *testing.T) {
 
 func TestEscapeMarkdown(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
-		{"plain, text! 3.14 a-b 1+1", "plain, text! 3.14 a-b 1+1"},
+		{"plain, text! 3.14 a-b 1+1 a > b (c]", "plain, text! 3.14 a-b 1+1 a > b (c]"},
 		{`*a* _b_ ~~c~~ ||d|| \e`, `\*a\* \_b\_ \~\~c\~\~ \|\|d\|\| \\e`},
 		{"`code`", "\\`code\\`"},
-		{"[a](https://x.example/)", `\[a\]\(https://x.example/\)`},
-		{"<@123> <#1> @here", `\<\@123\> \<\#1\> \@here`},
+		{"[a](https://x.example/)", `\[a](https://x.example/)`},
+		{"<@123> <#1> @here", `\<\@123> \<\#1> \@here`},
 		{"# a\n> b\n- c\n  + d\n1. e\n10. f", "\\# a\n\\> b\n\\- c\n  \\+ d\n1\\. e\n10\\. f"},
-		{"https://x.example/a_b_c*d* _e_", `https://x.example/a_b_c*d \_e\_`},
+		{"https://x.example/a_b_c*d _e_", `https://x.example/a_b_c*d \_e\_`},
+		{"**https://x.example/**", `\*\*https://x.example/ \*\*`},
+		{"<https://x.example/> <b>", `<https://x.example/> \<b>`},
+		{"https://known.example/*", "https://known.example/*"},
 		{"\xff", "\uFFFD"},
 	} {
-		want := tt.want
-		if strings.HasPrefix(tt.text, "https://x.example/a_b") {
-			want = `https://x.example/a_b_c*d\* \_e\_` // the star ends a sentence
+		if got := syndicate.EscapeMarkdown(tt.text, "https://known.example/*"); got != tt.want {
+			t.Errorf("EscapeMarkdown(%q) = %q, want %q", tt.text, got, tt.want)
 		}
-		if got := syndicate.EscapeMarkdown(tt.text); got != want {
-			t.Errorf("EscapeMarkdown(%q) = %q, want %q", tt.text, got, want)
+	}
+}
+
+func TestHashtag(t *testing.T) {
+	for tag, want := range map[string]string{
+		"go": "#go", "home lab": "#HomeLab", "C++": "#C", "web3.0": "#Web30", "2026": "", "": "", "🐈": "", "ünï-code": "#ÜnïCode", "#meta": "#meta", "snake_case": "#snake_case",
+	} {
+		got := syndicate.Hashtag(tag)
+		if got != want {
+			t.Errorf("Hashtag(%q) = %q, want %q", tag, got, want)
+		}
+		if facets := (syndicate.Enricher{}).Enrich("x " + got + ".").Facets; want != "" && (len(facets) != 1 || "#"+facets[0].Tag != want) {
+			t.Errorf("Hashtag(%q) is found as %+v", tag, facets)
 		}
 	}
 }

@@ -127,17 +127,20 @@ func hashtagEnd(text string, i int) int {
 	}
 	end, word := i+1, false
 	for j, r := range text[i+1:] {
-		letter := r != utf8.RuneError && unicode.In(r, unicode.Letter, unicode.Mark) || r == '_'
-		if !letter && !unicode.IsDigit(r) {
+		if !inHashtag(r) {
 			break
 		}
-		word = word || letter
+		word = word || !unicode.IsDigit(r)
 		end = i + 1 + j + utf8.RuneLen(r)
 	}
 	if !word {
 		return i
 	}
 	return end
+}
+
+func inHashtag(r rune) bool {
+	return r == '_' || r != utf8.RuneError && unicode.In(r, unicode.Letter, unicode.Mark, unicode.Digit)
 }
 
 // mentionEnd returns where the mention ends that begins at i, or i: a local
