@@ -17,7 +17,7 @@ import (
 
 // ErrTooLong is returned by [Fit] if what must stay whole is not within the
 // limits.
-var ErrTooLong = errors.New("syndicate: the link alone is longer than the network allows")
+var ErrTooLong = errors.New("syndicate: what must stay whole is longer than the network allows")
 
 // Limit is how long a text may be on a network.
 type Limit struct {

@@ -292,6 +292,14 @@ func list(texts []string) []string {
 const maxSummary = 500
 
 func summary(text string) string {
+	runes := 0
+	for i := range text {
+		// What is looked at must be longer than what is left, and not by much.
+		if runes++; runes > maxSummary+100 {
+			text = text[:i]
+			break
+		}
+	}
 	short, err := syndicate.Fit(text, "", syndicate.Limit{Max: maxSummary, Count: utf8.RuneCountInString})
 	if err != nil {
 		return ""
