@@ -36,7 +36,7 @@
 //
 //	Bluesky   Enricher.Limits(300, 3000), then Enricher.Enrich for the facets
 //	Mastodon  Limit{500, …} with CountReserved for the instance's numbers
-//	Discord   Limit{2000, …} with UTF16 of what EscapeMarkdown returns of it
+//	Discord   Limit{2000, …} with UTF16 of what EscapeMarkdown makes of a text
 //	IRC       LineLimit of one's own prefix and the channel, after PlainLine
 //
 // The numbers are parameters, since servers differ and change.
