@@ -64,6 +64,8 @@ var rules = []rule{
 	{pkg: "xesite/state"},
 	{pkg: "xesite/state/statetest", own: []string{"xesite/state"}},
 	{pkg: "xesite/markdown", third: markdown},
+	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	// The host program is where all of them meet.
 	{pkg: "example", own: []string{"..."}, third: []string{"..."}},
 }

@@ -19,10 +19,13 @@
 //	xesite/state      small records with compare-and-swap, for several instances
 //	xesite/markdown   a generator: a folder of Markdown becomes a blog
 //
+// [xeiaso.net/site/syndicate/feed] reads posts from feeds, and
+// [xeiaso.net/site/syndicate] fits their texts to other networks.
+//
 // example is a program that is made of these packages, for running a site
 // without writing Go.
 //
-// More is planned, and not here yet: syndicate tells other networks of new
+// More is planned, and not here yet: syndicate is to tell other networks of new
 // posts, patreon gets a list of supporters, onion serves a site over Tor, wg
 // reaches private services through WireGuard.
 //
