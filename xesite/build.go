@@ -138,10 +138,10 @@ func (h history) list(limit int) ([]Build, error) {
 	return builds, nil
 }
 
-// last returns the newest record of the site itself.
-func (h history) last() *Build {
+// last returns the newest record of a channel; that of the site itself is "".
+func (h history) last(channel string) *Build {
 	builds, err := h.list(keepBuilds)
-	i := slices.IndexFunc(builds, func(b Build) bool { return b.Channel == "" })
+	i := slices.IndexFunc(builds, func(b Build) bool { return b.Channel == channel })
 	if err != nil || i < 0 {
 		return nil
 	}

@@ -803,3 +803,28 @@ func TestABusyDayDoesNotKeepAPreviewFromBeingMade(t *testing.T) {
 	<-started
 	proceed <- struct{}{}
 }
+
+// A branch whose submodule cannot be fetched must not push out the records
+// that matter.
+func TestPollsOfABrokenBranchShareARecord(t *testing.T) {
+	source := &fakeBranches{fakeSource: &fakeSource{}, own: "main"}
+	source.set("c1")
+	r := fakeRig(t, t.TempDir(), source.fakeSource, func(cfg *xesite.Config) {
+		cfg.Source = source
+		cfg.Previews = &xesite.Previews{Branches: []string{"*"}}
+	})
+	source.mu.Lock()
+	source.err = errors.New("no such branch")
+	source.mu.Unlock()
+	polled := xesite.Trigger{Source: xesite.SourcePoll, Branch: "draft"}
+	first := r.expect(r.trigger(polled), xesite.ResultFailed)
+	for range 3 {
+		if b := r.expect(r.trigger(polled), xesite.ResultFailed); b.Number != first.Number || b.Channel != "draft" {
+			t.Errorf("build %d of %q, want %d again", b.Number, b.Channel, first.Number)
+		}
+	}
+	// Those of the site itself have numbers of their own.
+	if b := r.expect(r.trigger(poll()), xesite.ResultFailed); b.Number == first.Number {
+		t.Error("the site's build has the preview's number")
+	}
+}

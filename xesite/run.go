@@ -150,11 +150,11 @@ func (r *run) heldBack() bool {
 // the build before, such as a forge that is down, takes over its number: a long
 // night must not push all other records out.
 func (r *run) number(failed bool) (uint64, error) {
-	r.site.mu.Lock()
-	last := r.site.last
-	r.site.mu.Unlock()
-	if failed && r.record.Channel == "" && r.batch.polled() && last != nil && last.Result == ResultFailed && last.Stage == r.record.Stage {
-		return last.Number, nil
+	if failed && r.batch.polled() {
+		last := r.site.history.last(r.record.Channel)
+		if last != nil && last.Result == ResultFailed && last.Stage == r.record.Stage {
+			return last.Number, nil
+		}
 	}
 	return r.site.history.next()
 }

@@ -107,7 +107,7 @@ func New(ctx context.Context, cfg Config) (*Site, error) {
 	s.data = dataCache{dir: s.path("cache", "data"), files: cfg.DataFiles}
 	s.metrics = newMetrics(s)
 	s.events.log = s.log
-	s.last = s.history.last()
+	s.last = s.history.last("")
 	s.production = &channel{site: s, name: production, source: cfg.Source, siteURL: cfg.SiteURL}
 	if cfg.LiveReload {
 		s.production.pages = reloadTag("")
