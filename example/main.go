@@ -18,8 +18,8 @@ import (
 )
 
 func main() {
-	// Builds leave one of the scheduler's processors to visitors. This is that
-	// one, so that builds can still use all that the machine has.
+	// Builds leave some of the scheduler's processors to visitors. This is one
+	// of them.
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	// The garbage of requests is small, and so is what is alive: with nothing
 	// else the collector would run hundreds of times a second under load, and

@@ -218,11 +218,13 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.r.Read(p)
 }
 
-// parallel calls f for 0…n-1 on all processors but one, and returns the first
+// parallel calls f for 0…n-1 on all processors but two, and returns the first
 // error, after which no further calls start. While all of them are busy the Go
-// scheduler looks only every 10 ms whether a request has come in.
+// scheduler looks only every 10 ms whether a request has come in, and one more
+// has git and the collector for company. On two cores one worker is as fast as
+// two, and visitors wait less.
 func parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	return workers(ctx, max(runtime.GOMAXPROCS(0)-1, 1), n, f)
+	return workers(ctx, max(runtime.GOMAXPROCS(0)-2, 1), n, f)
 }
 
 // workers is parallel with another number of workers than there are processors.
