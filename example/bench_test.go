@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -21,29 +20,34 @@ import (
 
 	"xeiaso.net/site/internal/test/corpus"
 	"xeiaso.net/site/internal/test/gittest"
+	"xeiaso.net/site/internal/test/loopback"
 	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/xesite/hook"
 )
 
-// BenchmarkProcessStart is the time from exec to the first byte of a page: the
-// data directory has a release of 10,000 files, and the remote is gone.
-func BenchmarkProcessStart(b *testing.B) {
-	gittest.Require(b)
-	program := filepath.Join(b.TempDir(), "site")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
+// manyPages is a repository with a site of n pages and a home page.
+func manyPages(b *testing.B, n int) *gittest.Repo {
+	b.Helper()
 	repo := gittest.New(b)
-	for i := range 10_000 {
+	for i := range n {
 		repo.Write(fmt.Sprintf("site/s%d/p%d.html", i%50, i), strings.Repeat("<p>words</p>\n", 400)+fmt.Sprint(i))
 	}
 	repo.Write("site/index.html", "home")
 	repo.Commit("many")
 	repo.Push()
+	return repo
+}
 
-	address := freeAddress(b)
+// BenchmarkProcessStart is the time from exec to the first byte of a page: the
+// data directory has a release of 10,000 files, and the remote is gone.
+func BenchmarkProcessStart(b *testing.B) {
+	gittest.Require(b)
+	program := buildProgram(b)
+	repo := manyPages(b, 10_000)
+
+	address := loopback.FreeAddress(b)
 	args := []string{
-		"-bind", address, "-internal-api-bind", freeAddress(b), "-data-dir", b.TempDir(),
+		"-bind", address, "-internal-api-bind", loopback.FreeAddress(b), "-data-dir", b.TempDir(),
 		"-git-repo", repo.Bare, "-build", "true", "-output-dir", "site",
 	}
 	startAndStop(b, address, program, args)
@@ -90,16 +94,6 @@ func startAndStop(b *testing.B, address, program string, args []string) time.Dur
 		b.Fatal(err)
 	}
 	return took
-}
-
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // BenchmarkDeliveryToServed is the time from a signed delivery to the new page,
@@ -167,18 +161,9 @@ func BenchmarkDeliveryWithoutGenerator(b *testing.B) {
 // again and again, a hundred pages of it new each time. Visitors come at a
 // steady rate, whether or not the last one was answered.
 func BenchmarkAnswersDuringBuilds(b *testing.B) {
-	program := filepath.Join(b.TempDir(), "site")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		b.Fatalf("%v\n%s", err, out)
-	}
-	repo := gittest.New(b)
-	for i := range 5000 {
-		repo.Write(fmt.Sprintf("site/s%d/p%d.html", i%50, i), strings.Repeat("<p>words</p>\n", 400)+fmt.Sprint(i))
-	}
-	repo.Write("site/index.html", "home")
-	repo.Commit("many")
-	repo.Push()
-	address, admin := freeAddress(b), freeAddress(b)
+	program := buildProgram(b)
+	repo := manyPages(b, 5000)
+	address, admin := loopback.FreeAddress(b), loopback.FreeAddress(b)
 	cmd := exec.Command(program, "-bind", address, "-internal-api-bind", admin, "-data-dir", b.TempDir(), "-git-repo", repo.Bare,
 		"-build", `for f in site/s7/*; do date +%N >>$f; done`, "-output-dir", "site", "-log-level", "error", "-poll", "0")
 	if err := cmd.Start(); err != nil {

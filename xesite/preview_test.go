@@ -314,24 +314,31 @@ func TestPollsFindPushesAndDeletions(t *testing.T) {
 	}
 }
 
-func TestTheSiteGoesBeforePreviews(t *testing.T) {
-	repo := newRepo(t)
-	started := make(chan string)
-	proceed := make(chan struct{})
-	r := previewed(t, repo, func(cfg *xesite.Config) {
+// stepped is a site whose builds tell the address that they are for, and then
+// wait to be let go on. The first one is done.
+func stepped(t *testing.T, repo *gittest.Repo) (r *rig, started <-chan string, proceed chan<- struct{}) {
+	t.Helper()
+	begun, goOn := make(chan string), make(chan struct{})
+	r = previewed(t, repo, func(cfg *xesite.Config) {
 		cfg.Builder = xesite.BuilderFunc(func(ctx context.Context, in xesite.BuildInput) error {
-			started <- in.SiteURL
+			begun <- in.SiteURL
 			select {
-			case <-proceed:
+			case <-goOn:
 				return xesite.Command{Line: copyPages}.Build(ctx, in)
 			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
 		})
 	}).run()
-	<-started
-	proceed <- struct{}{}
+	<-begun
+	goOn <- struct{}{}
 	wait.Until(t, "the first build is served", r.Ready)
+	return r, begun, goOn
+}
+
+func TestTheSiteGoesBeforePreviews(t *testing.T) {
+	repo := newRepo(t)
+	r, started, proceed := stepped(t, repo)
 	for _, name := range []string{"one", "two"} {
 		branch(repo, name, name)
 		repo.Checkout("main")
@@ -757,22 +764,7 @@ func (s *untidy) Prune(ctx context.Context, _ []string) error {
 
 func TestABusyDayDoesNotKeepAPreviewFromBeingMade(t *testing.T) {
 	repo := newRepo(t)
-	started := make(chan string)
-	proceed := make(chan struct{})
-	r := previewed(t, repo, func(cfg *xesite.Config) {
-		cfg.Builder = xesite.BuilderFunc(func(ctx context.Context, in xesite.BuildInput) error {
-			started <- in.SiteURL
-			select {
-			case <-proceed:
-				return xesite.Command{Line: copyPages}.Build(ctx, in)
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		})
-	}).run()
-	<-started
-	proceed <- struct{}{}
-	wait.Until(t, "the first build is served", r.Ready)
+	r, started, proceed := stepped(t, repo)
 	branch(repo, "draft", "a draft")
 	repo.Checkout("main")
 	ticket, err := r.Trigger(t.Context(), xesite.Trigger{Source: "github", Branch: "draft"})

@@ -4,7 +4,7 @@
 //go:build unix
 
 // Package loopback measures HTTP handlers behind a real server and a real
-// connection.
+// connection, and finds addresses for programs.
 package loopback
 
 import (
@@ -17,6 +17,17 @@ import (
 	"testing"
 	"time"
 )
+
+// FreeAddress returns an address to listen on. Another process may be faster.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
 
 // Bench measures GET requests for "/" over one connection, one after the
 // other, with an additional header field "Name: value" if field is not empty.

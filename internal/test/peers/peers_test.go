@@ -12,7 +12,6 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -27,6 +26,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"xeiaso.net/site/internal/test/corpus"
 	"xeiaso.net/site/internal/test/gittest"
+	"xeiaso.net/site/internal/test/loopback"
 	"xeiaso.net/site/internal/test/need"
 	"xeiaso.net/site/internal/test/wait"
 )
@@ -186,21 +186,11 @@ func run(b *testing.B, name, addr string, cmd *exec.Cmd) peer {
 	return p
 }
 
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // startNginx uses what Debian's configuration has, and files that are
 // compressed already.
 func startNginx(b *testing.B, dir string) peer {
 	nginx := need.Program(b, "nginx", "apt install nginx-light")
-	home, addr := b.TempDir(), freeAddress(b)
+	home, addr := b.TempDir(), loopback.FreeAddress(b)
 	user := ""
 	if os.Geteuid() == 0 { // its workers could not read the directory
 		user = "user root;"
@@ -221,7 +211,7 @@ http {
 
 func startCaddy(b *testing.B, dir string) peer {
 	caddy := need.Program(b, "caddy", "apt install caddy")
-	home, addr := b.TempDir(), freeAddress(b)
+	home, addr := b.TempDir(), loopback.FreeAddress(b)
 	config := filepath.Join(home, "Caddyfile")
 	write(b, config, fmt.Appendf(nil, `
 {
@@ -244,7 +234,7 @@ http://%s {
 }
 
 func startPlain(b *testing.B, name string, args ...string) peer {
-	addr := freeAddress(b)
+	addr := loopback.FreeAddress(b)
 	return run(b, name, addr, exec.Command(build(b, "./plain"), append([]string{"-addr", addr}, args...)...))
 }
 
@@ -263,9 +253,9 @@ func startHost(b *testing.B, dir, page string) peer {
 	repo := gittest.New(b)
 	repo.Commit("the pages come from elsewhere")
 	repo.Push()
-	addr := freeAddress(b)
+	addr := loopback.FreeAddress(b)
 	p := run(b, "this module", addr, exec.Command(build(b, "../../../example"),
-		"-bind", addr, "-internal-api-bind", freeAddress(b), "-data-dir", b.TempDir(), "-redirect-domain", addr,
+		"-bind", addr, "-internal-api-bind", loopback.FreeAddress(b), "-data-dir", b.TempDir(), "-redirect-domain", addr,
 		"-git-repo", repo.Bare, "-poll", "0", "-log-level", "error", "-output-dir", "_site",
 		"-build", fmt.Sprintf(`mkdir _site && cp -R '%s'/. _site && find _site -name '*.gz' -o -name '*.zst' -o -name '*.br' | xargs rm`, dir)))
 	idle := 0
