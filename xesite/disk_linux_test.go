@@ -4,6 +4,7 @@
 package xesite_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -131,4 +132,33 @@ func TestAReadOnlyDiskTakesNothingAwayAndNeedsNoHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.becomes("second")
+}
+
+func TestAnUploadOnAFullDiskChangesNothing(t *testing.T) {
+	repo := newRepo(t)
+	dir := smallDisk(t, 24<<20)
+	r := openRig(t, dir, repo.Bare, nil).run()
+	wait.Until(t, "the first build is served", r.Ready)
+	archive := zipOf(t, "index.html", "uploaded", "big.bin", strings.Repeat("x", 32<<20)) // a few kilobytes
+	up, err := r.Upload(t.Context(), xesite.Upload{Archive: bytes.NewReader(archive)})
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("upload that does not fit: %+v, %v", up.Build, err)
+	}
+	r.expectPage("/", 200, "first")
+	// What it had written so far is gone, so the next one has room.
+	archive = zipOf(t, "index.html", "uploaded", "big.bin", strings.Repeat("x", 8<<20))
+	if up, err := r.Upload(t.Context(), xesite.Upload{Archive: bytes.NewReader(archive)}); err != nil || up.Result != xesite.ResultPublished {
+		t.Errorf("upload that fits: %+v, %v", up.Build, err)
+	}
+	r.expectPage("/", 200, "uploaded")
+	remove := ballast(t, dir)
+	if up, err := r.Upload(t.Context(), xesite.Upload{Archive: bytes.NewReader(zipOf(t, "index.html", "third"))}); err == nil {
+		t.Errorf("upload on a full disk: %+v", up.Build)
+	}
+	r.expectPage("/", 200, "uploaded")
+	remove()
+	if _, err := r.Upload(t.Context(), xesite.Upload{Archive: bytes.NewReader(zipOf(t, "index.html", "third"))}); err != nil {
+		t.Error(err)
+	}
+	r.expectPage("/", 200, "third")
 }
