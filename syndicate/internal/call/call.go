@@ -90,10 +90,10 @@ func Do(ctx context.Context, client *http.Client, r Request) (*Response, error) 
 
 // direct returns a client that follows no redirects.
 func direct(client *http.Client) *http.Client {
-	if client == nil {
-		client = http.DefaultClient
+	var c http.Client // nil is one with nothing set
+	if client != nil {
+		c = *client
 	}
-	c := *client
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &c
 }
