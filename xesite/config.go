@@ -4,8 +4,8 @@
 package xesite
 
 import (
-	"context"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
