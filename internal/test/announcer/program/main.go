@@ -33,6 +33,7 @@ type network struct {
 func networks() map[string]network {
 	return map[string]network{
 		"file": fileNetwork(),
+		"irc":  ircNetwork(),
 	}
 }
 
