@@ -66,6 +66,7 @@ var rules = []rule{
 	{pkg: "xesite/markdown", third: markdown},
 	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/internal/markup"},
 	{pkg: "syndicate/internal/call", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	// The host program is where all of them meet.
 	{pkg: "example", own: []string{"..."}, third: []string{"..."}},
