@@ -99,6 +99,12 @@ func New(c Config) (*Target, error) {
 	return t, nil
 }
 
+// Format writes which account it is, whatever the verb: %+v would show the
+// password and tokens.
+func (t *Target) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "%s at %s", t.handle, t.pds)
+}
+
 // makeOne is what helps against a password that is none.
 const makeOne = "make one for this program at https://bsky.app/settings/app-passwords, or in the settings of your server"
 

@@ -148,4 +148,3 @@ func receipt(did, rkey string) syndicate.Receipt {
 func recordURI(did, rkey string) string {
 	return fmt.Sprintf("at://%s/%s/%s", did, collection, rkey)
 }
-

@@ -99,7 +99,7 @@ func (t *Target) check(method string, resp *call.Response) error {
 // rateLimitReset reads when requests will be answered again: seconds since 1970.
 // Servers that are closer to the draft of the header field have seconds from now.
 func rateLimitReset(h http.Header, now time.Time) time.Duration {
-	const most, longAgo = 24 * time.Hour, 1e9
+	const most, longAgo = 24 * time.Hour, 100_000_000
 	seconds, err := strconv.ParseInt(strings.TrimSpace(h.Get("RateLimit-Reset")), 10, 64)
 	if err != nil || seconds <= 0 {
 		return 0
