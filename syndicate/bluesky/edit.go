@@ -39,7 +39,7 @@ func (t *Target) Edit(ctx context.Context, a syndicate.Attempt, r syndicate.Rece
 	if err != nil {
 		return syndicate.Receipt{}, err
 	}
-	if !bytes.Equal(changed, canonical(old.Value)) {
+	if !bytes.Equal(canonical(changed), canonical(old.Value)) {
 		err = t.put(ctx, s.DID, rkey, json.RawMessage(changed), &old.CID)
 	}
 	if errors.Is(err, errSwap) {

@@ -151,7 +151,9 @@ func TestSessionThatCannotBeKeptIsUsed(t *testing.T) {
 // broken is a store that does not answer.
 type broken struct{ syndicate.Store }
 
-func (broken) Load(context.Context, string) ([]byte, error) { return nil, errors.New("no route to host") }
+func (broken) Load(context.Context, string) ([]byte, error) {
+	return nil, errors.New("no route to host")
+}
 
 func TestNoSessionIsMadeWhileTheStoreIsBroken(t *testing.T) {
 	t.Parallel()

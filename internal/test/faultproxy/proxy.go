@@ -64,7 +64,8 @@ func (p *Proxy) Once(request string, faults ...Fault) {
 }
 
 // Choose has a function say what happens to each request for which nothing is
-// planned. It may be called by several goroutines at once.
+// planned. It is called when all of the request has arrived, and may be called by
+// several goroutines at once.
 func (p *Proxy) Choose(choose func(*http.Request) Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -100,6 +101,11 @@ func (p *Proxy) fault(r *http.Request) Fault {
 }
 
 func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
+	// All of it is read first, or the end of the connection would go unnoticed.
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
 	f := p.fault(r)
 	line := fmt.Sprintf("%s %s: %v", r.Method, r.URL.Path, f)
 	defer func() {
@@ -107,11 +113,6 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		p.log = append(p.log, line)
 		p.mu.Unlock()
 	}()
-	// All of it is read first, or the end of the connection would go unnoticed.
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
 	if f == Late {
 		<-r.Context().Done()
 	}
