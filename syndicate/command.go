@@ -19,6 +19,8 @@ var (
 	ErrNoEntry = errors.New("there is no such announcement")
 	// ErrState says that the command does not make sense as things stand.
 	ErrState = errors.New("not as things stand")
+
+	errAddress = errors.New("not an address")
 )
 
 // Retry has something done that is parked, waits or was forgotten, and has a post
@@ -72,7 +74,7 @@ func (s *Syndicator) announceSeen(ctx context.Context, target, key string) error
 // address there, which may be empty. It is not sent any more.
 func (s *Syndicator) Confirm(ctx context.Context, target, key, address string) error {
 	if err := checkURL("the address", address, true); err != nil {
-		return fmt.Errorf("syndicate: %w", err)
+		return fmt.Errorf("syndicate: %w: %w", errAddress, err)
 	}
 	return s.command(ctx, target, key, func(e *entry) (record, bool, error) {
 		switch {

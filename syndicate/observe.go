@@ -323,13 +323,7 @@ func (s *Syndicator) due(d *destination) time.Time {
 func (s *Syndicator) again(ctx context.Context, d *destination) error {
 	s.observing.Lock()
 	defer s.observing.Unlock()
-	s.mu.Lock()
-	posts := make([]Post, 0, len(s.posts))
-	for _, p := range s.posts {
-		posts = append(posts, p)
-	}
-	s.mu.Unlock()
-	slices.SortFunc(posts, oldestFirst)
+	posts := s.allObserved()
 	if len(posts) == 0 {
 		return nil
 	}

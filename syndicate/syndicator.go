@@ -143,3 +143,10 @@ func (s *Syndicator) observed(key string) (Post, bool) {
 	p, ok := s.posts[key]
 	return p, ok
 }
+
+// allObserved returns the posts that were observed last, oldest first.
+func (s *Syndicator) allObserved() []Post {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.posts), oldestFirst)
+}
