@@ -5,10 +5,11 @@ package bluesky
 
 // Parts that are tested and fuzzed by themselves.
 var (
-	RecordKey = recordKey
-	IsTID     = isTID
-	CardImage = cardImage
-	Shrink    = shrink
-	Links     = links
-	BlobCID   = blobCID
+	RecordKey   = recordKey
+	IsTID       = isTID
+	CardImage   = cardImage
+	Shrink      = shrink
+	Orientation = orientation
+	Links       = links
+	BlobCID     = blobCID
 )

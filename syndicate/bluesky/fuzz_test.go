@@ -54,6 +54,16 @@ func FuzzShrink(f *testing.F) {
 	})
 }
 
+func FuzzOrientation(f *testing.F) {
+	f.Add([]byte("\xff\xd8\xff\xe1\x00\x22Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"))
+	f.Add([]byte("\xff\xd8\xff\xe0\x00\x02\xff\xe1\x00\x10Exif\x00\x00II\x2a\x00\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, photo []byte) {
+		if got := bluesky.Orientation(photo); got < 1 || got > 8 {
+			t.Errorf("orientation %d", got)
+		}
+	})
+}
+
 func FuzzLinks(f *testing.F) {
 	f.Add([]byte(`{"text":"https://a.example","facets":[{"index":{"byteStart":0,"byteEnd":4},"features":[{"uri":"https://b.example"}]}],"embed":{"external":{"uri":"https://c.example"}}}`))
 	f.Add([]byte(`{"facets":{},"embed":[],"text":5}`))

@@ -300,6 +300,50 @@ func TestShrinkKeepsShapeAndColours(t *testing.T) {
 	}
 }
 
+// Cameras say in Exif which side is up.
+func TestShrinkTurnsPhotosUpright(t *testing.T) {
+	t.Parallel()
+	colours := map[string]color.RGBA{"red": {255, 0, 0, 255}, "green": {0, 255, 0, 255}, "blue": {0, 0, 255, 255}, "white": {255, 255, 255, 255}}
+	// Corners as they have to come out: top left, top right, bottom left, bottom
+	// right. In the file they are in the places that the orientation has for them.
+	want := [4]string{"red", "green", "blue", "white"}
+	for orientation, places := range map[int][4]int{
+		1: {0, 1, 2, 3}, 2: {1, 0, 3, 2}, 3: {3, 2, 1, 0}, 4: {2, 3, 0, 1},
+		5: {0, 2, 1, 3}, 6: {2, 0, 3, 1}, 7: {3, 1, 2, 0}, 8: {1, 3, 0, 2},
+	} {
+		img := image.NewRGBA(image.Rect(0, 0, 400, 400))
+		for corner, place := range places {
+			for y := range 200 {
+				for x := range 200 {
+					img.SetRGBA(x+place%2*200, y+place/2*200, colours[want[corner]])
+				}
+			}
+		}
+		var b bytes.Buffer
+		if err := jpeg.Encode(&b, img, nil); err != nil {
+			t.Fatal(err)
+		}
+		// One entry of type SHORT, in the order of a big-endian machine.
+		exif := append([]byte("Exif\x00\x00MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00"), byte(orientation), 0, 0, 0, 0, 0, 0)
+		photo := append([]byte{0xff, 0xd8, 0xff, 0xe1, 0, byte(2 + len(exif))}, exif...)
+		photo = append(append(photo, b.Bytes()[2:]...), make([]byte, 100_000)...)
+		out, _, err := bluesky.Shrink(photo, 50_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := jpeg.Decode(bytes.NewReader(out))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for corner, name := range want {
+			r, g, b, _ := got.At(100+corner%2*200, 100+corner/2*200).RGBA()
+			if c := colours[name]; uint8(r>>15)*255 != c.R || uint8(g>>15)*255 != c.G || uint8(b>>15)*255 != c.B {
+				t.Errorf("orientation %d: corner %d is %d %d %d, want %s", orientation, corner, r>>8, g>>8, b>>8, name)
+			}
+		}
+	}
+}
+
 func TestCardImage(t *testing.T) {
 	t.Parallel()
 	base, err := url.Parse("https://me.example/posts/1/")

@@ -5,6 +5,7 @@ package bluesky_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"testing"
 
@@ -22,9 +23,7 @@ func byHand(t *testing.T, account *pds.Account, n int, fields map[string]any) (u
 	const digits = "234567abcdefghijklmnopqrstuvwxyz"
 	rkey := "3jzfcijpj2z" + string(digits[n/32]) + string(digits[n%32])
 	record := map[string]any{"$type": "app.bsky.feed.post", "text": "Look", "createdAt": "2026-01-02T03:04:05Z"}
-	for name, value := range fields {
-		record[name] = value
-	}
+	maps.Copy(record, fields)
 	status, answer := account.Call(t, "com.atproto.repo.putRecord", map[string]any{
 		"repo": account.DID, "collection": "app.bsky.feed.post", "rkey": rkey, "record": record,
 	})

@@ -10,6 +10,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -212,9 +213,7 @@ func changeSession(t *testing.T, store syndicate.Store, change map[string]string
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range change {
-		session[name] = value
-	}
+	maps.Copy(session, change)
 	raw, err := json.Marshal(session)
 	if err != nil {
 		t.Fatal(err)

@@ -111,6 +111,7 @@ func (t *Target) renew(ctx context.Context, stale session) (session, error) {
 	if err != nil {
 		return session{}, notSent(err)
 	}
+	// The account may be called otherwise by now, and is the same.
 	if fresh.DID != stale.DID {
 		return session{}, t.refuse(fmt.Errorf("bluesky: %s was %s and is %s now: if that is intended, remove %q from the store", t.handle, stale.DID, fresh.DID, t.key))
 	}
@@ -134,7 +135,11 @@ func (t *Target) create(ctx context.Context) (session, error) {
 	case err != nil:
 		return session{}, everything(err)
 	}
-	return t.accept(method, resp)
+	s, err := t.accept(method, resp)
+	if err == nil && s.Handle != t.handle && s.DID != t.handle {
+		return session{}, t.refuse(fmt.Errorf("bluesky: the server says that %q is the account %q: set the handle that it has now", t.handle, s.Handle))
+	}
+	return s, err
 }
 
 // refresh makes a session out of the one before, which the server then forgets.
@@ -152,8 +157,7 @@ func (t *Target) refresh(ctx context.Context, old session) (session, error) {
 	return t.accept(method, resp)
 }
 
-// accept reads a session that the server gave, and makes sure that it is one for
-// the account.
+// accept reads a session that the server gave.
 func (t *Target) accept(method string, resp *call.Response) (session, error) {
 	var given struct {
 		DID, Handle           string
@@ -165,9 +169,6 @@ func (t *Target) accept(method string, resp *call.Response) (session, error) {
 	s := session{given.DID, strings.ToLower(given.Handle), given.AccessJWT, given.RefreshJWT}
 	if !s.valid() {
 		return session{}, everything(fmt.Errorf("%s: the answer is not a session", t.name(method)))
-	}
-	if s.Handle != t.handle && s.DID != t.handle {
-		return session{}, t.refuse(fmt.Errorf("bluesky: the server says that %q is the account %q: set the handle that it has now", t.handle, s.Handle))
 	}
 	return s, nil
 }

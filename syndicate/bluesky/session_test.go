@@ -343,6 +343,22 @@ func TestTokenThatIsAlwaysRefusedIsNoLoop(t *testing.T) {
 	}
 }
 
+func TestRenamedAccountIsTheSame(t *testing.T) {
+	t.Parallel()
+	target := scripted{
+		"createSession":  says(200, session),
+		"refreshSession": says(200, strings.ReplaceAll(strings.ReplaceAll(session, "me.test", "i.test"), "a.b.c", "new")),
+		"putRecord": func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("Authorization") != "Bearer new" {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
+			answerPut(w, r)
+		},
+	}.start(t)
+	send(t, target, note("1", "Hello"))
+}
+
 func TestAccountThatBecameAnotherNeedsAPerson(t *testing.T) {
 	t.Parallel()
 	const other = "did:plc:zyxwvutsrqponmlkjihgfedc"

@@ -45,10 +45,11 @@ func shrink(content []byte, limit int) (out []byte, mimeType string, err error) 
 	if err != nil {
 		return nil, "", fmt.Errorf("the picture is damaged: %w", err)
 	}
+	turn := orientation(content)
 	// Cards are shown with less than a thousand pixels.
 	for _, try := range []struct{ side, quality int }{{1600, 85}, {1200, 80}, {1000, 70}, {600, 60}, {300, 50}} {
 		var b bytes.Buffer
-		if err := jpeg.Encode(&b, scale(img, try.side), &jpeg.Options{Quality: try.quality}); err != nil {
+		if err := jpeg.Encode(&b, upright(scale(img, try.side), turn), &jpeg.Options{Quality: try.quality}); err != nil {
 			return nil, "", err
 		}
 		if b.Len() <= limit {

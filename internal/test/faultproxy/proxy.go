@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -167,9 +168,7 @@ func respond(w http.ResponseWriter, r *http.Request, f Fault, answer *http.Respo
 	if f != None && f != CutWithin {
 		panic(http.ErrAbortHandler)
 	}
-	for name, values := range answer.Header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), answer.Header)
 	w.Header().Set("Content-Length", fmt.Sprint(answer.ContentLength))
 	w.WriteHeader(answer.StatusCode)
 	n := answer.ContentLength
