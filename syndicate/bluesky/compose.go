@@ -96,7 +96,7 @@ func fit(m syndicate.Message) (syndicate.RichText, error) {
 	if m.ContentWarning != "" && selfLabels(m.ContentWarning) == nil {
 		text = "CW: " + m.ContentWarning + "\n\n" + text
 	}
-	text = strings.TrimSpace(text)
+	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	if text == "" {
 		return syndicate.RichText{}, nil
 	}
@@ -124,10 +124,14 @@ func selfLabels(warning string) *labels {
 	return &labels{Type: "com.atproto.label.defs#selfLabels", Values: []label{{warning}}}
 }
 
-// langs returns the language of a text as the record has it.
+// langs returns the language of a text as the record has it. Of tags that a
+// server may not know, with extensions, the language alone is left.
 func (t *Target) langs(tag string) []string {
-	if languageForm.MatchString(tag) {
-		return []string{tag}
+	language, _, _ := strings.Cut(tag, "-")
+	for _, known := range []string{tag, language} {
+		if languageForm.MatchString(known) {
+			return []string{known}
+		}
 	}
 	return t.languages
 }

@@ -118,6 +118,14 @@ func TestComposeShowsAllThatIsSent(t *testing.T) {
 			syndicate.Message{Text: "Hello", Language: "en", ContentWarning: "spiders"},
 			`{"record":{"$type":"app.bsky.feed.post","text":"CW: spiders\n\nHello","langs":["en"]}}`,
 		},
+		"a language with extensions": {
+			syndicate.Message{Text: "Hello\r\nWorld", Language: "en-u-ca-buddhist"},
+			`{"record":{"$type":"app.bsky.feed.post","text":"Hello\nWorld","langs":["en"]}}`,
+		},
+		"no language": {
+			syndicate.Message{Text: "Hello", Language: "x-private"},
+			`{"record":{"$type":"app.bsky.feed.post","text":"Hello","langs":["de","en"]}}`,
+		},
 		"a label": {
 			syndicate.Message{Text: "Hello", Language: "en", ContentWarning: "nudity"},
 			`{"record":{"$type":"app.bsky.feed.post","text":"Hello","langs":["en"],` +

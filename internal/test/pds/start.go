@@ -49,6 +49,9 @@ func Start(t testing.TB) *Server {
 	need.Program(t, "unshare", "apt install util-linux")
 	need.Program(t, "ip", "apt install iproute2")
 	s, err := start()
+	if errors.Is(err, errNoNamespace) {
+		need.Missing(t, err.Error(), "run as root, or allow user namespaces")
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		need.Missing(t, "@atproto/pds is not installed", "run make install")
 	}
@@ -70,11 +73,17 @@ func folder() (string, error) {
 	return dir, err
 }
 
+// errNoNamespace is returned where the server cannot be confined.
+var errNoNamespace = errors.New("no network namespace can be made here")
+
 // run starts a server and waits until it answers.
 func run() (*Server, error) {
 	dir, err := folder()
 	if err != nil {
 		return nil, err
+	}
+	if out, err := exec.Command("unshare", append(namespaces(), "--", "true")...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", errNoNamespace, out)
 	}
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -95,13 +104,17 @@ func run() (*Server, error) {
 	return &Server{URL: "http://" + address.String()}, nil
 }
 
+// namespaces are the options for those that the server gets.
+func namespaces() []string {
+	if os.Geteuid() != 0 {
+		return []string{"--net", "--mount", "--user", "--map-root-user"}
+	}
+	return []string{"--net", "--mount"}
+}
+
 // command makes the command that runs the server in namespaces of its own.
 func command(dir string, port int) *exec.Cmd {
-	args := []string{"--net", "--mount"}
-	if os.Geteuid() != 0 {
-		args = append(args, "--user", "--map-root-user")
-	}
-	args = append(args, "--", "sh", "-c",
+	args := append(namespaces(), "--", "sh", "-c",
 		`ip link set lo up && mount -t tmpfs tmpfs /mnt && exec node -e "$0" "$@"`,
 		script, fmt.Sprint(port), "/mnt")
 	cmd := exec.Command("unshare", args...)
