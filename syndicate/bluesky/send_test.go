@@ -47,6 +47,7 @@ func TestPostComesBackAsSent(t *testing.T) {
 	receipt := send(t, target, m)
 
 	raw, got := only(t, server, account)
+	t.Logf("%s\n%s", raw.URI, raw.Value)
 	short := strings.TrimPrefix(link, "http://")[:31] + "…"
 	if want := "Über Gärten 👩‍🌾\n\n" + short + "\n\n#HomeLab #Gärten"; got.Text != want {
 		t.Errorf("text %q, want %q", got.Text, want)

@@ -73,7 +73,7 @@ func problem(resp *call.Response) string {
 // Names of errors that are about the account: a person has to look.
 var accountProblems = []string{
 	"AccountTakedown", "AccountSuspended", "AccountDeactivated", "AccountNotFound",
-	"RepoTakendown", "RepoSuspended", "RepoDeactivated",
+	"RepoNotFound", "RepoTakendown", "RepoSuspended", "RepoDeactivated",
 }
 
 // check returns nil for an answer with a status of 2xx, and otherwise an error
