@@ -68,6 +68,7 @@ var rules = []rule{
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/markup"},
 	{pkg: "syndicate/internal/call", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/bluesky", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/outside"},
 	{pkg: "syndicate/irc", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg", "github.com/ergochat/irc-go"}},
 	{pkg: "syndicate/webhook", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},

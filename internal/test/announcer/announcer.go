@@ -183,7 +183,7 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 	if when.sends == 0 {
 		kill()
 	}
-	sends := 0
+	sends, last := 0, ""
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -193,9 +193,7 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 				kill()
 			}
 		case "entries":
-			if err := json.Unmarshal([]byte(rest), &entries); err != nil {
-				t.Fatalf("the announcer printed %q: %v", rest, err)
-			}
+			last = rest // half of it, if the kill comes now
 		}
 	}
 	err = cmd.Wait()
@@ -205,6 +203,11 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 	}
 	if err != nil {
 		t.Fatalf("the announcer ended with %v:\n%s", err, stderr.String())
+	}
+	if last != "" {
+		if err := json.Unmarshal([]byte(last), &entries); err != nil {
+			t.Fatalf("the announcer printed %.200q: %v", last, err)
+		}
 	}
 	return entries, false
 }
