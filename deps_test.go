@@ -68,6 +68,9 @@ var rules = []rule{
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/call", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/faulty"},
+	{pkg: "syndicate/internal/picture", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/internal/settle"},
+	{pkg: "syndicate/mastodon", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/mastodontest"},
 	// The host program is where all of them meet.
 	{pkg: "example", own: []string{"..."}, third: []string{"..."}},

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -42,9 +43,7 @@ type document struct {
 }
 
 func (d *document) write(w http.ResponseWriter) {
-	for name, values := range d.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), d.header)
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(d.status)
 	json.NewEncoder(w).Encode(d.value)
@@ -109,7 +108,7 @@ func (q *request) readJSON() error {
 	if err := d.Decode(&body); errors.Is(err, io.EOF) {
 		return nil // DELETE with a content type and no content
 	} else if err != nil {
-		return errors.New("Error occurred while parsing request parameters")
+		return errors.New("error occurred while parsing request parameters")
 	}
 	for name, v := range body {
 		if name == "media_attributes" {
