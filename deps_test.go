@@ -66,12 +66,17 @@ var rules = []rule{
 	{pkg: "xesite/markdown", third: markdown},
 	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/internal/markup"},
 	{pkg: "syndicate/internal/call", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/faulty"},
 	{pkg: "syndicate/internal/picture", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/settle"},
 	{pkg: "syndicate/mastodon", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/mastodontest"},
+	{pkg: "syndicate/internal/outside"},
+	{pkg: "syndicate/webhook", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/webmention", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/websub", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	// The host program is where all of them meet.
 	{pkg: "example", own: []string{"..."}, third: []string{"..."}},
 }

@@ -15,9 +15,11 @@ import (
 	"html/template"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +47,11 @@ type Admin struct {
 	// Status adds to the answer of "/api/status", under a name each. It may
 	// be nil.
 	Status func() map[string]any
+
+	// More are handlers that are protected in the same way, by their paths: for
+	// what is below it too if the path ends in a slash. The page links to
+	// those that are not below "/api/".
+	More map[string]http.Handler
 }
 
 // AdminHandler returns the handler for operators and their probes:
@@ -85,7 +92,7 @@ func (s *Site) AdminHandler(a Admin) http.Handler {
 	}
 	r.Group(func(r chi.Router) {
 		r.Use(a.protect)
-		r.Get("/", s.adminPage)
+		r.Get("/", func(w http.ResponseWriter, _ *http.Request) { s.adminPage(w, a) })
 		r.Get("/api/status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, http.StatusOK, s.status(a)) })
 		r.Post("/api/rebuild", s.adminRebuild)
 		r.Get("/api/builds", s.adminBuilds)
@@ -110,6 +117,12 @@ func (s *Site) AdminHandler(a Admin) http.Handler {
 			err := s.RemovePreview(context.WithoutCancel(r.Context()), name)
 			answerChange(w, r, map[string]string{"removed": name}, err)
 		})
+		for path, h := range a.More {
+			if strings.HasSuffix(path, "/") {
+				path += "*"
+			}
+			r.Handle(path, h)
+		}
 	})
 	return r
 }
@@ -383,7 +396,7 @@ func answerChange(w http.ResponseWriter, r *http.Request, v any, err error) {
 //go:embed admin.html
 var adminHTML string
 
-func (s *Site) adminPage(w http.ResponseWriter, _ *http.Request) {
+func (s *Site) adminPage(w http.ResponseWriter, a Admin) {
 	// Parsed here: it is asked for by people, and a package must not work at
 	// start for what may never be used.
 	page, err := template.New("admin").Funcs(template.FuncMap{
@@ -397,5 +410,6 @@ func (s *Site) adminPage(w http.ResponseWriter, _ *http.Request) {
 	builds, _ := s.Builds(20)
 	releases, _ := s.Releases()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	page.Execute(w, map[string]any{"Status": s.Status(), "Builds": builds, "Releases": releases})
+	more := slices.DeleteFunc(slices.Sorted(maps.Keys(a.More)), func(path string) bool { return strings.HasPrefix(path, "/api/") })
+	page.Execute(w, map[string]any{"Status": s.Status(), "Builds": builds, "Releases": releases, "More": more})
 }

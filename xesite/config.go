@@ -5,6 +5,7 @@ package xesite
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -102,6 +103,15 @@ type Config struct {
 	// OnPublish is told, in order and one at a time, of every publication by
 	// this instance. A slow one delays the next call, nothing else.
 	OnPublish func(Published)
+
+	// Lead runs while this instance is the one that builds, in a goroutine of
+	// its own, with a context that ends when it is not any more: it is for what
+	// only one instance must do. It is told what is served at its beginning, or
+	// nil if nothing is; of that, Changes and Previous are not known, and
+	// Rollback says that a person has gone back to it, or that a newer release
+	// is broken. Another instance takes over only when it has returned. If nil,
+	// nothing runs.
+	Lead func(ctx context.Context, served *Published)
 
 	// OnBuild is told of every build that ended, likewise.
 	OnBuild func(Build)

@@ -124,6 +124,9 @@ func (s *Site) lead(ctx context.Context) {
 	s.queue.add(Trigger{Source: SourceStart})
 	s.metrics.triggers[SourceStart].Inc()
 	var all sync.WaitGroup
+	if s.cfg.Lead != nil {
+		all.Go(func() { s.events.call(func() { s.cfg.Lead(ctx, s.served()) }) })
+	}
 	all.Go(func() { s.collectTriggers(ctx) })
 	all.Go(func() { s.every(ctx, s.cfg.Poll, Trigger{Source: SourcePoll}) })
 	all.Go(func() { s.every(ctx, s.cfg.RebuildEvery, Trigger{Source: SourceSchedule, Rebuild: true}) })
@@ -135,6 +138,16 @@ func (s *Site) lead(ctx context.Context) {
 	}
 	s.work(ctx)
 	all.Wait()
+}
+
+// served is what [Config.Lead] is told.
+func (s *Site) served() *Published {
+	v := s.production.serving.Load()
+	if v == nil {
+		return nil
+	}
+	back := slices.Contains([]string{reasonRollback, reasonPinBack}, v.pub.Reason) || s.production.whyOlder() != nil
+	return &Published{Current: current(v.pub), Rollback: back, FS: v.rel.FS()}
 }
 
 // cleanUp removes what an earlier builder left: processes first, since they

@@ -23,9 +23,7 @@ func TestLinksAreFoundInWhatServersWrite(t *testing.T) {
 	for content, want := range map[string][]string{
 		`<p>Hello: <a href="https://blog.example/1?a=b&amp;c=d" target="_blank" rel="nofollow noopener"><span class="invisible">https://</span><span class="">blog</span></a></p>`: {"https://blog.example/1?a=b&c=d"},
 		`<A class=x HREF='https://blog.example/1'>x</a><a  href = https://blog.example/2 >`:                                                                                        {"https://blog.example/1", "https://blog.example/2"},
-		`<a title="> <a href='https://wrong.example'>" href="https://blog.example/1"/>`:                                                                                            {"https://blog.example/1"},
-		`<abbr href="https://wrong.example"><a data-href="https://wrong.example">`:                                                                                                 nil,
-		`<a`: nil, `<`: nil, `<a href`: {""}, `<a href="x`: {"x"}, `<a = b href=c>`: {"c"},
+		`<abbr href="https://wrong.example"><a data-href="https://wrong.example"><a href><a`:                                                                                       nil,
 	} {
 		if diff := cmp.Diff(want, mastodon.Links(content)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", content, diff)
@@ -98,7 +96,7 @@ func FuzzWhatIsComposedIsTakenAndFound(f *testing.F) {
 		}
 		a.Last = time.Now().Add(-time.Hour)
 		found, err := target.Reconcile(t.Context(), a)
-		if errors.Is(err, syndicate.ErrAbsent) && !linked && !mastodon.SameText(text, text) {
+		if posted := only(t, fake).Text; errors.Is(err, syndicate.ErrAbsent) && !linked && !mastodon.SameText(html.EscapeString(posted), posted) {
 			return // nothing to know it by
 		}
 		if err != nil || found != receipt {
