@@ -68,6 +68,8 @@ var rules = []rule{
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/markup"},
 	{pkg: "syndicate/internal/call", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/discord", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	{pkg: "syndicate/discordtest"},
 	{pkg: "syndicate/internal/faulty"},
 	{pkg: "syndicate/internal/picture", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/settle"},

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -157,7 +158,7 @@ func (t *Target) Recover(ctx context.Context, posts []syndicate.Post) (map[strin
 		return found, err
 	}
 	since := firstPublished(posts)
-	_, err = t.walk(ctx, account, maxRecoverPages, func(s status, ahead time.Duration) bool {
+	complete, err := t.walk(ctx, account, maxRecoverPages, func(s status, ahead time.Duration) bool {
 		for _, p := range posts {
 			if s.isAbout(p.IsAbout) {
 				found[p.ID] = s.receipt()
@@ -165,6 +166,9 @@ func (t *Target) Recover(ctx context.Context, posts []syndicate.Post) (map[strin
 		}
 		return !s.CreatedAt.Before(since)
 	})
+	if err == nil && !complete {
+		err = fmt.Errorf("mastodon: list own statuses: there are more than %d, the older ones were not looked at", pageSize*maxRecoverPages)
+	}
 	return found, err
 }
 

@@ -88,7 +88,8 @@ func reconcile(t testing.TB, target syndicate.Target, a syndicate.Attempt, timeo
 	}
 	for range rounds {
 		receipt, err := once(t.Context(), timeout, func(ctx context.Context) (syndicate.Receipt, error) { return r.Reconcile(ctx, a) })
-		if err == nil || errors.Is(err, syndicate.ErrAbsent) {
+		e, _ := errors.AsType[*syndicate.Error](err)
+		if err == nil || errors.Is(err, syndicate.ErrAbsent) || e != nil && e.Refused && !e.Everything {
 			return receipt, err
 		}
 		pause(err)
