@@ -55,6 +55,7 @@ func bubble(t *testing.T, kind string, c discordtest.Config, change func(*discor
 	t.Helper()
 	spec, missing := document(t)
 	synctest.Test(t, func(t *testing.T) {
+		<-time.After(time.Until(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))) // ids begin in 2015
 		r := &rig{fake: discordtest.New(c)}
 		var h http.Handler = r.fake
 		if !missing {
@@ -423,6 +424,28 @@ func TestMessagesOfOthersAreNotOurs(t *testing.T) {
 		}
 		if found, err := r.target.(syndicate.Recoverer).Recover(t.Context(), []syndicate.Post{message(1).Post}); err != nil || len(found) > 0 {
 			t.Errorf("recovered %v, error %v", found, err)
+		}
+	})
+}
+
+// An older message with the same link is not the announcement.
+func TestReconcileDoesNotTakeOlderMessages(t *testing.T) {
+	bubble(t, "bot", discordtest.Config{}, nil, func(t *testing.T, r *rig) {
+		m := message(1)
+		if _, err := r.target.Send(t.Context(), deliver.Attempt(t, r.target, m)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour)
+		a := deliver.Attempt(t, r.target, m)
+		a.Last = a.Created
+		<-time.After(time.Hour)
+		if _, err := r.target.(syndicate.Reconciler).Reconcile(t.Context(), a); !errors.Is(err, syndicate.ErrAbsent) {
+			t.Errorf("error %v, want ErrAbsent", err)
+		}
+		// Unless our clock was set back: then nobody knows what is older.
+		a.Created = time.Now().Add(24 * time.Hour)
+		if _, err := r.target.(syndicate.Reconciler).Reconcile(t.Context(), a); err != nil {
+			t.Errorf("error %v after the clock was set back", err)
 		}
 	})
 }

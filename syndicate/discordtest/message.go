@@ -5,6 +5,7 @@ package discordtest
 
 import (
 	"cmp"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -248,6 +249,12 @@ func shown(embeds []any) []any {
 			if v != nil {
 				out[name] = v
 			}
+		}
+		fields, _ := out["fields"].([]any)
+		for i, f := range fields {
+			field := maps.Clone(f.(object))
+			field["inline"] = field["inline"] == true
+			fields[i] = field
 		}
 		all = append(all, out)
 	}
