@@ -104,6 +104,7 @@ func clusters(text string) int {
 		case n > 0 && !unicode.IsControl(last) && extends(r):
 		case n > 0 && last == 0x200D && r >= 0x2190 && !unicode.IsLetter(r):
 		case n > 0 && hangul(last, r):
+		case n > 0 && unicode.Is(unicode.Prepended_Concatenation_Mark, last) && !unicode.IsControl(r):
 		case regional && flags%2 == 1:
 		default:
 			n++
