@@ -32,7 +32,9 @@ type network struct {
 // networks are all that there are, a file of this folder each.
 func networks() map[string]network {
 	return map[string]network{
-		"file": fileNetwork(),
+		"discord":  discordNetwork(),
+		"file":     fileNetwork(),
+		"mastodon": mastodonNetwork(),
 	}
 }
 
