@@ -71,6 +71,7 @@ var rules = []rule{
 	{pkg: "syndicate/discord", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/discordtest"},
 	{pkg: "syndicate/internal/faulty"},
+	{pkg: "syndicate/internal/lookback", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/picture", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/settle"},
 	{pkg: "syndicate/mastodon", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},

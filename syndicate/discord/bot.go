@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"xeiaso.net/site/syndicate"
+	"xeiaso.net/site/syndicate/internal/call"
+	"xeiaso.net/site/syndicate/internal/lookback"
 	"xeiaso.net/site/syndicate/internal/settle"
 )
 
@@ -40,9 +42,6 @@ const (
 	// maxPages bounds how far Reconcile looks back, and maxRecoverPages how far
 	// Recover does.
 	maxPages, maxRecoverPages = 50, 100
-	// slack is by how much the clocks may differ, after what Discord's answers
-	// say about its own.
-	slack = 2 * time.Minute
 	// nonceLength is how long a nonce may be.
 	nonceLength = 25
 )
@@ -85,13 +84,13 @@ func (b *bot) self(ctx context.Context) (string, error) {
 	}
 	var own struct{ ID string }
 	if _, err := b.do(ctx, request{name: "ask who we are", method: http.MethodGet, path: "/users/@me"}, &own); err != nil {
-		return "", notSent(err)
+		return "", call.NotSent(err)
 	}
 	if own.ID == "" {
-		return "", notSent(missing("ask who we are"))
+		return "", call.NotSent(missing("ask who we are"))
 	}
 	if _, err := b.do(ctx, request{name: "list messages", method: http.MethodGet, path: b.messages("") + "?limit=1"}, nil); err != nil {
-		return "", notSent(err)
+		return "", call.NotSent(err)
 	}
 	b.id = own.ID
 	return b.id, nil
@@ -130,10 +129,7 @@ var errEmpty = errors.New("discord: list messages: the channel looks empty; if i
 // find returns the message that announces what the attempt is about, or nil. One
 // with the very text is preferred to one that has the link.
 func (b *bot) find(ctx context.Context, a syndicate.Attempt, m message) (*shownMessage, error) {
-	since := a.Created.Add(-slack)
-	if now := time.Now(); a.Created.After(now) {
-		since = now.AddDate(0, 0, -1) // the clock was set back, nobody knows by how much
-	}
+	since := lookback.Since(a)
 	var same, about *shownMessage
 	seen := 0
 	complete, err := b.walk(ctx, maxPages, func(s shownMessage, own bool, ahead time.Duration) bool {
@@ -180,7 +176,7 @@ func (b *bot) walk(ctx context.Context, pages int, show func(m shownMessage, own
 		if err != nil {
 			return false, err
 		}
-		ahead := clockAhead(resp.Header)
+		ahead := lookback.ClockAhead(resp.Header)
 		last, more := "", true
 		for _, item := range raw {
 			var m shownMessage
@@ -196,15 +192,6 @@ func (b *bot) walk(ctx context.Context, pages int, show func(m shownMessage, own
 		query.Set("before", last)
 	}
 	return false, nil
-}
-
-// clockAhead returns by how much Discord's clock is ahead of ours.
-func clockAhead(h http.Header) time.Duration {
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return time.Until(date)
 }
 
 // epoch is when Discord's ids begin, in milliseconds since 1970.
@@ -255,7 +242,7 @@ func (m shownMessage) isAbout(wanted func(link string) bool) bool {
 // takes the oldest message of each. It looks at the channel's newest 10,000.
 func (b *bot) Recover(ctx context.Context, posts []syndicate.Post) (map[string]syndicate.Receipt, error) {
 	found := map[string]syndicate.Receipt{}
-	since := firstPublished(posts)
+	since := lookback.FirstPublished(posts)
 	complete, err := b.walk(ctx, maxRecoverPages, func(m shownMessage, own bool, _ time.Duration) bool {
 		for _, p := range posts {
 			if own && m.isAbout(p.IsAbout) {
@@ -268,19 +255,4 @@ func (b *bot) Recover(ctx context.Context, posts []syndicate.Post) (map[string]s
 		err = fmt.Errorf("discord: list messages: there are more than %d, the older ones were not looked at", pageSize*maxRecoverPages)
 	}
 	return found, err
-}
-
-// firstPublished is when the oldest of the posts came out, less a day since many
-// feeds have only days. It is zero if that is not known of all.
-func firstPublished(posts []syndicate.Post) time.Time {
-	var first time.Time
-	for i, p := range posts {
-		if p.Published.IsZero() {
-			return time.Time{}
-		}
-		if i == 0 || p.Published.Before(first) {
-			first = p.Published
-		}
-	}
-	return first.AddDate(0, 0, -1)
 }

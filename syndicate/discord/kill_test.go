@@ -74,7 +74,7 @@ func killFaults() map[string]discordtest.Fault {
 }
 
 // Nonces are remembered for so short that the channel's list has to do.
-func TestKilledBotPostsOnceOnDiscord(t *testing.T) {
+func TestSoakKilledBotPostsOnceOnDiscord(t *testing.T) {
 	for name, fault := range killFaults() {
 		t.Run(name, func(t *testing.T) {
 			r, counts := kill(t, "bot", time.Millisecond, fault, false)
@@ -87,7 +87,7 @@ func TestKilledBotPostsOnceOnDiscord(t *testing.T) {
 }
 
 // What nobody can know is parked and listed.
-func TestKilledWebhookPostsNothingTwiceOnDiscord(t *testing.T) {
+func TestSoakKilledWebhookPostsNothingTwiceOnDiscord(t *testing.T) {
 	for name, fault := range killFaults() {
 		t.Run(name, func(t *testing.T) {
 			r, counts := kill(t, "webhook", 0, fault, false)
@@ -102,7 +102,7 @@ func TestKilledWebhookPostsNothingTwiceOnDiscord(t *testing.T) {
 }
 
 // The method would prove nothing if a program that does not care passed.
-func TestKilledNaiveAnnouncerPostsTwiceOnDiscord(t *testing.T) {
+func TestSoakKilledNaiveAnnouncerPostsTwiceOnDiscord(t *testing.T) {
 	for _, kind := range kinds {
 		r, counts := kill(t, kind, 0, discordtest.Fault{}, true)
 		lost, doubled, _ := r.Compare(counts)

@@ -75,7 +75,7 @@ func (t *target) ready(ctx context.Context) error {
 	}
 	_, err := t.do(ctx, request{name: "look at " + t.kind(), method: http.MethodGet, path: t.where()}, &place)
 	if err != nil {
-		return notSent(err)
+		return call.NotSent(err)
 	}
 	if isSnowflake(place.Guild) {
 		t.guild = place.Guild
@@ -283,16 +283,4 @@ func sorted(fields map[string]json.RawMessage) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// notSent returns an error of a request that announces nothing: whatever became
-// of it, the announcement is not on the network.
-func notSent(err error) error {
-	e, ok := errors.AsType[*syndicate.Error](err)
-	if !ok {
-		return &syndicate.Error{Err: err, NotSent: true}
-	}
-	also := *e
-	also.NotSent = true
-	return &also
 }

@@ -247,12 +247,12 @@ func TestListsInEveryDirection(t *testing.T) {
 			if err := json.Unmarshal(answer, &list); err != nil {
 				t.Fatal(err)
 			}
-			got := ""
+			var got strings.Builder
 			for _, m := range list {
-				got += m.Content
+				got.WriteString(m.Content)
 			}
-			if got != want {
-				t.Errorf("%s: %s, want %s", query, got, want)
+			if got.String() != want {
+				t.Errorf("%s: %s, want %s", query, got.String(), want)
 			}
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	"xeiaso.net/site/syndicate"
+	"xeiaso.net/site/syndicate/internal/call"
 )
 
 // Edit implements [syndicate.Editor].
@@ -21,7 +22,7 @@ func (t *Target) Edit(ctx context.Context, a syndicate.Attempt, r syndicate.Rece
 	path := "/api/v1/statuses/" + url.PathEscape(r.ID)
 	var s status
 	if _, err := t.do(ctx, request{name: "look at status", method: http.MethodGet, path: path}, &s); err != nil {
-		return r, notSent(err)
+		return r, call.NotSent(err)
 	}
 	w := write{Text: b.Text, Warning: b.Warning, Sensitive: b.Warning != "", Language: b.Language}
 	if err := t.keepMedia(ctx, &w, s, b.Picture); err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"xeiaso.net/site/syndicate"
+	"xeiaso.net/site/syndicate/internal/lookback"
 )
 
 const (
@@ -25,9 +26,6 @@ const (
 	// maxRecoverPages bounds how far Recover looks back. A server allows 300
 	// requests in five minutes.
 	maxRecoverPages = 200
-	// slack is by how much the clocks may differ, after what the server's
-	// answers say about its own.
-	slack = 2 * time.Minute
 )
 
 // Reconcile implements [syndicate.Reconciler]. It looks at the account's own
@@ -63,10 +61,7 @@ func (t *Target) find(ctx context.Context, a syndicate.Attempt, text string) (*s
 	if err != nil {
 		return nil, err
 	}
-	since := a.Created.Add(-slack)
-	if now := time.Now(); a.Created.After(now) {
-		since = now.AddDate(0, 0, -1) // the clock was set back, nobody knows by how much
-	}
+	since := lookback.Since(a)
 	var same, about *status
 	complete, err := t.walk(ctx, account, maxPages, func(s status, ahead time.Duration) bool {
 		switch {
@@ -115,7 +110,7 @@ func (t *Target) walk(ctx context.Context, account string, pages int, show func(
 			return false, err
 		}
 		last, more := "", true
-		ahead := clockAhead(resp.Header)
+		ahead := lookback.ClockAhead(resp.Header)
 		for _, item := range raw {
 			var s status
 			if json.Unmarshal(item, &s) != nil || s.ID == "" {
@@ -140,15 +135,6 @@ func statusesOf(account string) string {
 	return "/api/v1/accounts/" + url.PathEscape(account) + "/statuses"
 }
 
-// clockAhead returns by how much the server's clock is ahead of ours.
-func clockAhead(h http.Header) time.Duration {
-	date, err := http.ParseTime(h.Get("Date"))
-	if err != nil {
-		return 0
-	}
-	return time.Until(date)
-}
-
 // Recover implements [syndicate.Recoverer]. It finds posts by their links, and
 // takes the oldest status of each. It looks at the account's newest 8,000.
 func (t *Target) Recover(ctx context.Context, posts []syndicate.Post) (map[string]syndicate.Receipt, error) {
@@ -157,7 +143,7 @@ func (t *Target) Recover(ctx context.Context, posts []syndicate.Post) (map[strin
 	if err != nil {
 		return found, err
 	}
-	since := firstPublished(posts)
+	since := lookback.FirstPublished(posts)
 	complete, err := t.walk(ctx, account, maxRecoverPages, func(s status, ahead time.Duration) bool {
 		for _, p := range posts {
 			if s.isAbout(p.IsAbout) {
@@ -170,19 +156,4 @@ func (t *Target) Recover(ctx context.Context, posts []syndicate.Post) (map[strin
 		err = fmt.Errorf("mastodon: list own statuses: there are more than %d, the older ones were not looked at", pageSize*maxRecoverPages)
 	}
 	return found, err
-}
-
-// firstPublished is when the oldest of the posts came out, less a day since many
-// feeds have only days. It is zero if that is not known of all.
-func firstPublished(posts []syndicate.Post) time.Time {
-	var first time.Time
-	for i, p := range posts {
-		if p.Published.IsZero() {
-			return time.Time{}
-		}
-		if i == 0 || p.Published.Before(first) {
-			first = p.Published
-		}
-	}
-	return first.AddDate(0, 0, -1)
 }

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"xeiaso.net/site/syndicate/internal/call"
 )
 
 // limits are what a server allows.
@@ -54,7 +56,7 @@ func (t *Target) allowed(ctx context.Context) (limits, error) {
 		_, err = t.do(ctx, request{name: "ask for limits", method: http.MethodGet, path: "/api/v1/instance"}, &i)
 	}
 	if err != nil {
-		return limits{}, notSent(err)
+		return limits{}, call.NotSent(err)
 	}
 	t.limits, t.asked = i.limits(), time.Now()
 	return t.limits, nil
@@ -100,16 +102,16 @@ func (t *Target) ready(ctx context.Context) (string, error) {
 	var own struct{ ID string }
 	_, err := t.do(ctx, request{name: "ask who we are", method: http.MethodGet, path: "/api/v1/accounts/verify_credentials"}, &own)
 	if err != nil {
-		return "", notSent(err)
+		return "", call.NotSent(err)
 	}
 	if own.ID == "" {
-		return "", notSent(missing("ask who we are"))
+		return "", call.NotSent(missing("ask who we are"))
 	}
 	_, err = t.do(ctx, request{
 		name: "list own statuses", method: http.MethodGet, path: statusesOf(own.ID), query: url.Values{"limit": {"1"}},
 	}, nil)
 	if err != nil {
-		return "", notSent(err)
+		return "", call.NotSent(err)
 	}
 	t.account = own.ID
 	return t.account, nil

@@ -64,7 +64,7 @@ func (m killMode) run(t *testing.T, naive bool) (r announcer.Result, counts map[
 }
 
 // Whenever it is killed, and whatever the server does with keys and answers.
-func TestKilledAnnouncerPostsOnceOnMastodon(t *testing.T) {
+func TestSoakKilledAnnouncerPostsOnceOnMastodon(t *testing.T) {
 	for _, mode := range killModes() {
 		t.Run(mode.name, func(t *testing.T) {
 			r, counts := mode.run(t, false)
@@ -77,7 +77,7 @@ func TestKilledAnnouncerPostsOnceOnMastodon(t *testing.T) {
 }
 
 // The method would prove nothing if a program that does not care passed.
-func TestKilledNaiveAnnouncerPostsTwiceOnMastodon(t *testing.T) {
+func TestSoakKilledNaiveAnnouncerPostsTwiceOnMastodon(t *testing.T) {
 	r, counts := killModes()[0].run(t, true)
 	lost, doubled, _ := r.Compare(counts)
 	t.Logf("%d posts, %d kills: %d lost, %d doubled", len(r.Posts), r.Kills, lost, doubled)

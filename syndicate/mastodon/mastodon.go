@@ -202,15 +202,3 @@ func rateLimitReset(h http.Header, now time.Time) time.Duration {
 	}
 	return max(0, min(at.Sub(now), time.Hour))
 }
-
-// notSent returns an error of a request that announces nothing: whatever became
-// of it, the announcement is not on the network.
-func notSent(err error) error {
-	e, ok := errors.AsType[*syndicate.Error](err)
-	if !ok {
-		return &syndicate.Error{Err: err, NotSent: true}
-	}
-	also := *e
-	also.NotSent = true
-	return &also
-}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"xeiaso.net/site/syndicate"
+	"xeiaso.net/site/syndicate/internal/call"
 	"xeiaso.net/site/syndicate/internal/picture"
 )
 
@@ -136,7 +137,7 @@ func (t *Target) upload(ctx context.Context, a *attachment) ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, notSent(err)
+		return nil, call.NotSent(err)
 	}
 	return []string{id}, nil
 }

@@ -20,7 +20,7 @@ type entity struct {
 // What Mastodon's documentation calls a link, a mention and a hashtag: a link
 // has a scheme and a host with a dot, what ends a sentence is no part of it.
 var entityPattern = regexp.MustCompile(`(?i)(?P<link>https?://(?:[\pL\pN_-]+\.)+\pL[\pL\pN_-]*[\pL\pN_](?::\d+)?(?:[/?#][^\s<>"]*)?)` +
-	`|(?P<mention>@[a-z0-9_]+(?:[a-z0-9_.-]*[a-z0-9_]+)?(?:@[\pL\pN_.-]+[\pL\pN_]+)?)` +
+	`|(?P<mention>@[a-z0-9_]+(?:[a-z0-9_.-]*[a-z0-9_]+)?(?:@[\pL\pN_](?:[\pL\pN_.-]*[\pL\pN_])?)?)` +
 	`|(?P<hashtag>#[\pL\pM\pN_]*[\pL\pM_][\pL\pM\pN_]*)`)
 
 // entities finds the entities of a text from left to right.
