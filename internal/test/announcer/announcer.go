@@ -15,6 +15,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -184,6 +185,7 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 		kill()
 	}
 	sends := 0
+	var garbled error // what a killed program printed last may be cut off
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -193,9 +195,7 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 				kill()
 			}
 		case "entries":
-			if err := json.Unmarshal([]byte(rest), &entries); err != nil {
-				t.Fatalf("the announcer printed %q: %v", rest, err)
-			}
+			garbled = json.Unmarshal([]byte(rest), &entries)
 		}
 	}
 	err = cmd.Wait()
@@ -203,7 +203,7 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 	if ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
 		return nil, true
 	}
-	if err != nil {
+	if err = errors.Join(err, garbled); err != nil {
 		t.Fatalf("the announcer ended with %v:\n%s", err, stderr.String())
 	}
 	return entries, false
