@@ -53,17 +53,15 @@ func plainLink(link string) (n int, all bool) {
 	if n < 0 {
 		n = len(link)
 	}
-	start := len(scheme) + len("://")
-	if odd := strings.IndexFunc(host, func(r rune) bool { return !inHost(r) }); odd >= 0 {
-		n = min(n, start+odd)
+	name, port, _ := strings.Cut(host, ":")
+	odd := strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf || !isWord(r) && r != '.' && r != '-' })
+	if odd < 0 && len(name) < len(host) && (port == "" || strings.Trim(port, "0123456789") != "") {
+		odd = len(name)
+	}
+	if odd >= 0 {
+		n = min(n, len(scheme)+len("://")+odd)
 	}
 	return n, n == len(link) && strings.Contains(host, ".")
-}
-
-// inHost reports whether a character is one of a plain name of a host with its
-// port.
-func inHost(r rune) bool {
-	return r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune(".-:_", r))
 }
 
 // EscapeMarkdown returns a text that Discord shows as it is: with a backslash

@@ -25,6 +25,8 @@ func TestCountReserved(t *testing.T) {
 		{"http://localhost/", 23},
 		{"https://x.example/" + strings.Repeat("ä", 30), 53},
 		{"https://x.example@[b", 26},
+		{"https://x.example:8080/a", 23},
+		{"https://x.examplehttps://y.example", 35},
 		{"https://x.example/wiki/Go_(language)", 36},
 		{"@jo", 3},
 		{"@jo@social.example", 3},
