@@ -50,6 +50,12 @@
 // The message is changed in place, and shows that it was. Nobody is notified
 // again.
 //
+// # What it does not do
+//
+// No threads and no forums, where each message needs a title of its own; no
+// buttons, files or polls. It listens to nobody: the bot needs no gateway, and is
+// shown as offline.
+//
 // # Security
 //
 // The address of a webhook is its password. It and the bot's token are in no

@@ -1,8 +1,8 @@
 // Copyright (c) 2026 The xeiaso.net/site authors
 // SPDX-License-Identifier: MIT
 
-// Package mastodon announces posts on Mastodon, and on servers that have
-// Mastodon's API, such as GoToSocial, Akkoma and Pixelfed.
+// Package mastodon announces posts on Mastodon, and on other servers that have
+// its API, such as GoToSocial and Akkoma.
 //
 // # Overview
 //
@@ -61,5 +61,6 @@
 // # What it does not do
 //
 // It schedules nothing, makes no polls and no threads, and does not scale
-// pictures.
+// pictures. It does not keep a text from mentioning people: "@somebody" in a
+// title is a mention.
 package mastodon

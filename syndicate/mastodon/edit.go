@@ -47,7 +47,9 @@ func (t *Target) keepMedia(ctx context.Context, w *write, s status, p *attachmen
 			w.Attributes = []description{{m.ID, p.Alt}}
 		}
 	}
-	w.Sensitive = w.Sensitive || s.Sensitive && len(s.Media) > 0
+	// With a warning a status is sensitive anyway. Without one, somebody meant
+	// the attachments.
+	w.Sensitive = w.Sensitive || s.Sensitive && s.Warning == "" && len(s.Media) > 0
 	if len(w.Media) > 0 {
 		return nil
 	}

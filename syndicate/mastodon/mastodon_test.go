@@ -291,6 +291,47 @@ func TestReconcileDoesNotTakeOlderStatuses(t *testing.T) {
 	})
 }
 
+// What cannot be looked at may be there.
+func TestReconcileDoesNotSayAbsentOfWhatItHasNotSeen(t *testing.T) {
+	bubble(t, mastodontest.Config{}, func(t *testing.T, _ *mastodontest.Server, target *mastodon.Target) {
+		a := deliver.Attempt(t, target, message(0))
+		for n := range 1001 {
+			if _, err := target.Send(t.Context(), syndicate.Attempt{Key: fmt.Sprint(n), Body: []byte(`{"text":"something else"}`)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a.Last = a.Created
+		<-time.After(time.Hour)
+		_, err := target.Reconcile(t.Context(), a)
+		if e, ok := errors.AsType[*syndicate.Error](err); err == nil || errors.Is(err, syndicate.ErrAbsent) || ok && e.NotSent {
+			t.Errorf("error %v, want that nobody knows", err)
+		}
+	})
+}
+
+// Readers who were warned of a picture stay warned.
+func TestEditKeepsWhatIsSensitive(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := mastodontest.New(mastodontest.Config{})
+		_, client, m := pictures(t)
+		target := open(t, fake, pipe.Serve(t, fake), mastodon.Config{Pictures: true, PictureClient: client})
+		m.ContentWarning = "a picture"
+		receipt, err := target.Send(t.Context(), deliver.Attempt(t, target, m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, warning := range []string{"another warning", ""} {
+			m.ContentWarning = warning
+			if _, err := target.Edit(t.Context(), deliver.Attempt(t, target, m), receipt); err != nil {
+				t.Fatal(err)
+			}
+			if got := only(t, fake); got.Sensitive != (warning != "") || got.SpoilerText != warning || len(got.Media) != 1 {
+				t.Errorf("with warning %q: %+v", warning, got)
+			}
+		}
+	})
+}
+
 func TestTextIsFittedToTheServersLimits(t *testing.T) {
 	for _, c := range []mastodontest.Config{{}, {MaxCharacters: 5000}, {MaxCharacters: 60, CharactersPerURL: 10}, {OldInstance: true, MaxCharacters: 80}} {
 		bubble(t, c, func(t *testing.T, fake *mastodontest.Server, target *mastodon.Target) {

@@ -27,6 +27,7 @@ type status struct {
 	URL, URI  string
 	CreatedAt time.Time `json:"created_at"`
 	Content   string
+	Warning   string `json:"spoiler_text"`
 	Sensitive bool
 	Media     []struct {
 		ID          string
