@@ -4,9 +4,13 @@
 package discord_test
 
 import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
+	"xeiaso.net/site/syndicate"
 	"xeiaso.net/site/syndicate/discord"
 )
 
@@ -34,6 +38,49 @@ func TestErrorsAreRead(t *testing.T) {
 		}
 		if got := discord.RetryAfter([]byte(body)); got != want.retry {
 			t.Errorf("%s: retry after %s, want %s", body, got, want.retry)
+		}
+	}
+}
+
+// A server may answer anything.
+func TestStrangeAnswersAreUnknown(t *testing.T) {
+	for name, answer := range map[string]string{
+		"nothing": "", "no JSON": "<html>", "no id": "{}", "a list": "[]", "null": "null", "an empty id": `{"id":""}`, "half": `{"id":"1"`,
+	} {
+		mux := http.NewServeMux()
+		say := func(text string) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(text)) }
+		}
+		mux.HandleFunc("GET /users/@me", say(`{"id":"1"}`))
+		mux.HandleFunc("GET /channels/2", say(`{"id":"2"}`))
+		mux.HandleFunc("GET /channels/2/messages", say(`[{"id":"odd"}]`))
+		mux.HandleFunc("POST /channels/2/messages", say(answer))
+		server := httptest.NewTLSServer(mux)
+		target, err := discord.New(discord.Config{Bot: "secret", Channel: "2", API: server.URL, Client: server.Client()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := syndicate.Attempt{Key: "k", Body: []byte(`{"content":"hello"}`), Last: time.Now().Add(-time.Hour)}
+		_, err = target.Send(t.Context(), a)
+		if e, ok := errors.AsType[*syndicate.Error](err); err == nil || ok && e.NotSent {
+			t.Errorf("%s: %v, want an error that promises nothing", name, err)
+		}
+		_, err = target.(syndicate.Reconciler).Reconcile(t.Context(), a)
+		if e, ok := errors.AsType[*syndicate.Error](err); err == nil || errors.Is(err, syndicate.ErrAbsent) || ok && e.Refused {
+			t.Errorf("%s: reconcile: %v, want it later", name, err)
+		}
+		server.Close()
+	}
+}
+
+func TestDefaultsAreDiscordsHabits(t *testing.T) {
+	for card, want := range map[bool]string{false: "{{or .Title .Summary}}{{with .Link}}\n{{.}}{{end}}", true: "{{.Summary}}"} {
+		target, err := discord.New(discord.Config{Bot: "secret", Channel: "2", Embed: card})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := target.(syndicate.Defaulter).Defaults().Template; got != want {
+			t.Errorf("card %t: template %q, want %q", card, got, want)
 		}
 	}
 }

@@ -699,3 +699,73 @@ func TestStrangeAnswersAreUnknown(t *testing.T) {
 		server.Close()
 	}
 }
+
+// between lets a function answer requests in place of the server.
+func between(h http.Handler, answer func(w http.ResponseWriter, r *http.Request) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !answer(w, r) {
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+func TestServerThatRefusesThePictureGetsTheTextAlone(t *testing.T) {
+	for status, want := range map[int]struct{ posted, media int }{
+		200: {1, 1},
+		404: {1, 1}, // an older server: there is the first version of uploads
+		413: {1, 0},
+		422: {1, 0},
+		429: {0, 0},
+		500: {0, 0},
+		401: {0, 0},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			fake := mastodontest.New(mastodontest.Config{})
+			_, pictureClient, m := pictures(t)
+			client := pipe.Serve(t, between(fake, func(w http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path != "/api/v2/media" || status == 200 {
+					return false
+				}
+				w.WriteHeader(status)
+				return true
+			}))
+			target := open(t, fake, client, mastodon.Config{Pictures: true, PictureClient: pictureClient})
+			_, err := target.Send(t.Context(), deliver.Attempt(t, target, m))
+			if e, ok := errors.AsType[*syndicate.Error](err); err != nil && (!ok || !e.NotSent) {
+				t.Errorf("status %d: %v, want NotSent: nothing was announced", status, err)
+			}
+			all := fake.Statuses()
+			if len(all) != want.posted || want.posted > 0 && len(all[0].Media) != want.media {
+				t.Errorf("status %d: %+v, want %+v", status, all, want)
+			}
+		})
+	}
+}
+
+// Mastodon says it with a date, GoToSocial with seconds since 1970, and neither
+// has a Retry-After.
+func TestRateLimitIsReadInBothForms(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reset := ""
+		client := pipe.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-RateLimit-Reset", reset)
+			w.WriteHeader(http.StatusTooManyRequests)
+		}))
+		target := open(t, mastodontest.New(mastodontest.Config{}), client, mastodon.Config{})
+		soon := time.Now().Add(90 * time.Second)
+		for form, want := range map[string]time.Duration{
+			soon.UTC().Format("2006-01-02T15:04:05.000000Z"): 90 * time.Second,
+			fmt.Sprint(soon.Unix()):                          90 * time.Second,
+			fmt.Sprint(soon.AddDate(1, 0, 0).Unix()):         time.Hour,
+			fmt.Sprint(soon.AddDate(-1, 0, 0).Unix()):        0,
+			"soon": 0,
+			"":     0,
+		} {
+			reset = form
+			_, err := target.Compose(t.Context(), message(1))
+			if e, ok := errors.AsType[*syndicate.Error](err); !ok || !e.NotSent || e.RetryAfter != want {
+				t.Errorf("%q: %#v, want to be told to come back after %s", form, err, want)
+			}
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,7 +41,9 @@ func (c caller) call(method, path, key string, form url.Values) (int, string, ht
 		req.Header.Set("Idempotency-Key", key)
 	}
 	req.Close = true
-	resp, err := c.client.Do(req)
+	client := *c.client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := client.Do(req)
 	if err != nil {
 		return 0, err.Error(), nil
 	}
@@ -236,5 +239,54 @@ func TestRequestsAreCounted(t *testing.T) {
 		}
 		<-time.After(5 * time.Minute)
 		c.open(fake)
+	})
+}
+
+func TestApplicationsAreRefusedAsByMastodon(t *testing.T) {
+	each(t, mastodontest.Config{}, func(t *testing.T, _ *mastodontest.Server, c caller) {
+		const here = "urn:ietf:wg:oauth:2.0:oob"
+		_, body, _ := c.call("POST", "/api/v1/apps", "", url.Values{"client_name": {"x"}, "redirect_uris": {here}, "scopes": {"write:statuses"}})
+		var app struct {
+			ID     string `json:"client_id"`
+			Secret string `json:"client_secret"`
+		}
+		if err := json.Unmarshal([]byte(body), &app); err != nil {
+			t.Fatal(err)
+		}
+		ask := url.Values{"client_id": {app.ID}, "response_type": {"code"}, "redirect_uri": {here}, "scope": {"write:statuses"}, "username": {"me"}, "password": {"correct horse"}}
+		grant := url.Values{"client_id": {app.ID}, "client_secret": {app.Secret}, "redirect_uri": {here}, "scope": {"write:statuses"}}
+		with := func(form url.Values, changes ...string) url.Values {
+			changed := maps.Clone(form)
+			for i := 0; i < len(changes); i += 2 {
+				changed[changes[i]] = []string{changes[i+1]}
+			}
+			return changed
+		}
+		for _, tt := range []struct {
+			name, path string
+			form       url.Values
+			status     int
+			says       string
+		}{
+			{"no name", "/api/v1/apps", url.Values{"redirect_uris": {here}}, 422, "name can't be blank"},
+			{"no address", "/api/v1/apps", url.Values{"client_name": {"x"}}, 422, "Redirect URI can't be blank"},
+			{"relative address", "/api/v1/apps", url.Values{"client_name": {"x"}, "redirect_uris": {"here"}}, 422, "absolute URI"},
+			{"unknown scope", "/api/v1/apps", url.Values{"client_name": {"x"}, "redirect_uris": {here}, "scopes": {"everything"}}, 422, "Scopes"},
+			{"unknown application", "/oauth/authorize", with(ask, "client_id", "x"), 401, "unknown client"},
+			{"wrong type", "/oauth/authorize", with(ask, "response_type", "token"), 400, "response type"},
+			{"another address", "/oauth/authorize", with(ask, "redirect_uri", "https://x.example"), 400, "redirect uri"},
+			{"more than registered", "/oauth/authorize", with(ask, "scope", "write"), 400, "scope is invalid"},
+			{"wrong password", "/oauth/authorize", with(ask, "password", "x"), 302, ""},
+			{"wrong secret", "/oauth/token", with(grant, "client_secret", "x"), 401, "invalid_client"},
+			{"wrong code", "/oauth/token", with(grant, "grant_type", "authorization_code", "code", "x"), 400, "invalid_grant"},
+			{"password", "/oauth/token", with(grant, "grant_type", "password"), 400, "unsupported_grant_type"},
+			{"more for itself", "/oauth/token", with(grant, "grant_type", "client_credentials", "scope", "read"), 400, "invalid_scope"},
+			{"for itself", "/oauth/token", with(grant, "grant_type", "client_credentials"), 200, "access_token"},
+			{"another's token", "/oauth/revoke", with(grant, "token", c.token), 403, "unauthorized_client"},
+		} {
+			if status, body, _ := c.call("POST", tt.path, "", tt.form); status != tt.status || !strings.Contains(body, tt.says) {
+				t.Errorf("%s: status %d: %s; want %d: %s", tt.name, status, body, tt.status, tt.says)
+			}
+		}
 	})
 }
