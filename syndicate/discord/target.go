@@ -209,7 +209,7 @@ func explain(resp *call.Response, err error) error {
 	case unknownChannel:
 		remedy = "there is no such channel"
 	case missingAccess, missingPermissions:
-		remedy = "give the bot the permissions View Channel, Send Messages and Read Message History"
+		remedy = "give the bot the permissions View Channel, Send Messages, Read Message History and, for cards, Embed Links"
 	default:
 		if resp.Status == http.StatusUnauthorized {
 			remedy = "make a new token at https://discord.com/developers"
