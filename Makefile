@@ -26,7 +26,7 @@ test: install lint
 # The same proofs at full length: hundreds of kills, hours of traffic. It takes
 # about half an hour.
 soak: install
-	XESITE_TEST_REQUIRE=1 XESITE_TEST_SOAK=1 go test -count 1 -p 1 -timeout 90m -v -run 'Soak' ./xesite/... ./example
+	XESITE_TEST_REQUIRE=1 XESITE_TEST_SOAK=1 go test -count 1 -p 1 -timeout 90m -v -run 'Soak' ./xesite/... ./syndicate/... ./example
 
 lint: $(STATICCHECK) $(GOFUMPT)
 	go vet ./...

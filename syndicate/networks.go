@@ -13,8 +13,9 @@ import (
 // instance reserves for it (characters_reserved_per_url, usually 23), and of a
 // mention of somebody elsewhere only the local name counts.
 //
-// Links that not every instance takes for one, since their host has no dot or
-// they have letters beyond ASCII, count in full where that is more.
+// Links that not every instance takes for one as a whole, since their host has
+// no dot or they have brackets or letters beyond ASCII, count in full where that
+// is more, and so does what may be taken for text after a shorter link.
 func CountReserved(text string, perLink int) int {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	var counted strings.Builder
@@ -24,8 +25,8 @@ func CountReserved(text string, perLink int) int {
 		switch s.kind {
 		case link:
 			n := perLink
-			if !plainLink(part) {
-				n = max(n, Graphemes(part))
+			if plain, all := plainLink(part); !all {
+				n = max(perLink+Graphemes(part[plain:]), Graphemes(part))
 			}
 			part = strings.Repeat("x", n)
 		case mention:
@@ -40,15 +41,27 @@ func CountReserved(text string, perLink int) int {
 	return Graphemes(counted.String())
 }
 
-// plainLink reports whether everybody's rules find the whole of a link.
-func plainLink(link string) bool {
-	_, rest, _ := strings.Cut(link, "://")
+// plainLink returns how much of a link everybody's rules find, and whether that
+// is the whole of it.
+func plainLink(link string) (n int, all bool) {
+	scheme, rest, _ := strings.Cut(link, "://")
 	host := rest
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
 		host = rest[:i]
 	}
-	ascii := strings.IndexFunc(link, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
-	return ascii && strings.Contains(host, ".") && !strings.ContainsAny(link, "()[]'")
+	n = strings.IndexFunc(link, func(r rune) bool { return r >= utf8.RuneSelf || strings.ContainsRune("()[]'", r) })
+	if n < 0 {
+		n = len(link)
+	}
+	name, port, _ := strings.Cut(host, ":")
+	odd := strings.IndexFunc(name, func(r rune) bool { return r >= utf8.RuneSelf || !isWord(r) && r != '.' && r != '-' })
+	if odd < 0 && len(name) < len(host) && (port == "" || strings.Trim(port, "0123456789") != "") {
+		odd = len(name)
+	}
+	if odd >= 0 {
+		n = min(n, len(scheme)+len("://")+odd)
+	}
+	return n, n == len(link) && strings.Contains(host, ".")
 }
 
 // EscapeMarkdown returns a text that Discord shows as it is: with a backslash

@@ -149,6 +149,18 @@ func (r *Response) Check(name string, detail func(body []byte) string) error {
 	return e
 }
 
+// NotSent returns an error of a request that announces nothing: whatever became
+// of it, the announcement is not on the network.
+func NotSent(err error) error {
+	e, ok := errors.AsType[*syndicate.Error](err)
+	if !ok {
+		return &syndicate.Error{Err: err, NotSent: true}
+	}
+	also := *e
+	also.NotSent = true
+	return &also
+}
+
 // RetryAfter reads the header field of that name, RFC 9110 10.2.3: seconds, also
 // with a fraction, or a date. It is zero if there is none that makes sense, and
 // a day at most.

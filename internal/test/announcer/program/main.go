@@ -32,10 +32,11 @@ type network struct {
 // networks are all that there are, a file of this folder each.
 func networks() map[string]network {
 	return map[string]network{
-		"file":    fileNetwork(),
-		"irc":     ircNetwork(),
-		"bluesky": blueskyNetwork(),
-		"file":    fileNetwork(),
+		"bluesky":  blueskyNetwork(),
+		"discord":  discordNetwork(),
+		"file":     fileNetwork(),
+		"irc":      ircNetwork(),
+		"mastodon": mastodonNetwork(),
 	}
 }
 
