@@ -175,10 +175,29 @@ type Error struct {
 }
 
 // Error implements error.
-func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Error() string {
+	if e == nil || e.Err == nil {
+		return "something went wrong, the target does not say what"
+	}
+	return e.Err.Error()
+}
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
+
+// knownOf returns what a target knows about an error: nothing, if it says
+// nothing.
+func knownOf(err error) Error {
+	if known, ok := errors.AsType[*Error](err); ok && known != nil {
+		return *known
+	}
+	return Error{}
+}
 
 // SameAddress reports whether two addresses lead to the same page: they may
 // differ in utm parameters, in http and https, in the fragment, in capitals of
