@@ -59,7 +59,8 @@ func Elements[T string | []byte](document T) iter.Seq[Element] {
 			rest = rest[i+1:]
 			switch {
 			case strings.HasPrefix(rest, "!--"):
-				rest = after(rest[3:], "-->")
+				// From behind the "!": "<!-->" is a comment that is over.
+				rest = after(rest[1:], "-->")
 			case !isLetter(rest[0]):
 				if rest[0] == '!' || rest[0] == '?' || rest[0] == '/' {
 					rest = after(rest, ">")
