@@ -217,9 +217,9 @@ func (s site) RoundTrip(r *http.Request) (*http.Response, error) {
 func TestPagesAreWaitedForFromTheFirstLookOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n, store := &full{}, new(state.Mem)
-		up := false
+		var up atomic.Bool
 		cfg := syndicate.Config{Store: store, Targets: one(n), Page: syndicate.Page{Client: &http.Client{Transport: site(func(string) (int, string, string) {
-			if up {
+			if up.Load() {
 				return 200, "", ""
 			}
 			return 404, "", ""
@@ -247,7 +247,7 @@ func TestPagesAreWaitedForFromTheFirstLookOn(t *testing.T) {
 		}
 		pass(30 * time.Minute)
 		wantStates(t, s, "announce a planned")
-		up = true
+		up.Store(true)
 		pass(2 * time.Minute)
 		wantGot(t, n, "a")
 	})
