@@ -128,11 +128,11 @@ func (s *Syndicator) begin(ctx context.Context, d *destination, posts []Post) er
 type verdict int
 
 const (
-	isOutside verdict = iota // the policy does not want it
-	isUpcoming               // it is dated in the future
-	isSeen                   // it was there before the target
-	isKnown                  // it has a record
-	isOld                    // it is too old to be announced
+	isOutside  verdict = iota // the policy does not want it
+	isUpcoming                // it is dated in the future
+	isSeen                    // it was there before the target
+	isKnown                   // it has a record
+	isOld                     // it is too old to be announced
 	isNew
 )
 

@@ -259,12 +259,16 @@ func TestOnlyThePostsOwnPageIsItsPage(t *testing.T) {
 		external bool
 		up       bool
 	}{
-		"plain":                 {site: func(string) (int, string, string) { return 200, "", "hello" }, up: true},
-		"canonical":             {site: func(string) (int, string, string) { return 200, "", `<link rel=canonical href="https://me.example/a">` }, up: true},
-		"relative":              {site: func(string) (int, string, string) { return 200, "", `<link href=/a rel="x CANONICAL">` }, up: true},
-		"http and utm":          {site: func(string) (int, string, string) { return 200, "", `<link rel=canonical href="http://me.example/a/?utm_source=x">` }, up: true},
-		"another page":          {site: func(string) (int, string, string) { return 200, "", `<link rel=canonical href="https://me.example/b">` }},
-		"in a comment":          {site: func(string) (int, string, string) { return 200, "", `<!--><link rel=canonical href="https://me.example/b"><!-- -->` }},
+		"plain":     {site: func(string) (int, string, string) { return 200, "", "hello" }, up: true},
+		"canonical": {site: func(string) (int, string, string) { return 200, "", `<link rel=canonical href="https://me.example/a">` }, up: true},
+		"relative":  {site: func(string) (int, string, string) { return 200, "", `<link href=/a rel="x CANONICAL">` }, up: true},
+		"http and utm": {site: func(string) (int, string, string) {
+			return 200, "", `<link rel=canonical href="http://me.example/a/?utm_source=x">`
+		}, up: true},
+		"another page": {site: func(string) (int, string, string) { return 200, "", `<link rel=canonical href="https://me.example/b">` }},
+		"in a comment": {site: func(string) (int, string, string) {
+			return 200, "", `<!--><link rel=canonical href="https://me.example/b"><!-- -->`
+		}},
 		"404":                   {site: func(string) (int, string, string) { return 404, "", "" }},
 		"hangs":                 {site: func(string) (int, string, string) { return 0, "", "" }},
 		"huge":                  {site: func(string) (int, string, string) { return 200, "", strings.Repeat("<p ", 2<<20) }, up: true},

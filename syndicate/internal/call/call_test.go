@@ -279,7 +279,7 @@ func TestDetailIsWhatServersSay(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"error": "a", "message": "b", "error_description": "c"}`: "a: b: c",
 		`{"error": {"x": 1}, "detail": ["y"]}`:                     "",
-		`<html>oops`: "", `{"half`: "", "plain words": "plain words", "null": "", "[1]": "[1]",
+		`<html>oops`:                                               "", `{"half`: "", "plain words": "plain words", "null": "", "[1]": "[1]",
 	} {
 		if got := call.Detail([]byte(body)); got != want {
 			t.Errorf("Detail(%s) = %q, want %q", body, got, want)
