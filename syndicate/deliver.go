@@ -41,10 +41,13 @@ func (w *worker) step(ctx context.Context, e *entry) {
 // below, are those of the store.
 func (w *worker) try(ctx context.Context, e *entry) error {
 	if e.op == OpEdit && w.s.ledger.get(ref{e.target, OpDelete, e.key}).is(Confirmed) {
-		return w.drop(ctx, e)
+		return w.drop(ctx, e, "the announcement was taken back")
 	}
 	if ok, err := w.gate(ctx, e); !ok {
 		return err
+	}
+	if announced := w.s.ledger.get(ref{e.target, OpAnnounce, e.key}); e.op == OpDelete && !announced.is(Confirmed) {
+		return w.withdraw(ctx, e, announced)
 	}
 	ready, err := w.compose(ctx, e)
 	if err != nil {
@@ -59,10 +62,28 @@ func (w *worker) try(ctx context.Context, e *entry) error {
 // is reports whether an entry is in a state. It may be nil.
 func (e *entry) is(s State) bool { return e != nil && e.State == s }
 
+// withdraw takes an announcement back that is not confirmed. It may be nil.
+func (w *worker) withdraw(ctx context.Context, e, announced *entry) error {
+	const why = "the page is gone"
+	switch {
+	case announced == nil || announced.State == Forgotten:
+		return w.drop(ctx, e, "there is no announcement")
+	case announced.unsent() && announced.fault == nil && announced.Unknown.IsZero():
+		if err := w.drop(ctx, announced, why); err != nil {
+			return err
+		}
+		return w.drop(ctx, e, why)
+	case announced.State == Parked:
+		return w.park(ctx, e, announced.Reason, errors.New("the announcement waits for a person: decide about that, and send this again"))
+	}
+	w.notUntil[e.ref] = time.Now().Add(w.s.cfg.MinBackoff)
+	return nil
+}
+
 // drop forgets what makes no sense any more.
-func (w *worker) drop(ctx context.Context, e *entry) error {
+func (w *worker) drop(ctx context.Context, e *entry, why string) error {
 	next := e.record
-	next.State, next.Error, next.Ended = Forgotten, "the announcement was taken back", false
+	next.State, next.Reason, next.Error, next.Ended = Forgotten, "", why, false
 	after, err := w.write(ctx, e, next)
 	if err == nil {
 		w.s.tellOf(ctx, after)
@@ -228,7 +249,14 @@ func (w *worker) call(ctx context.Context, e *entry) (Receipt, error) {
 		}
 		return w.d.Target.(Editor).Edit(ctx, e.attempt(), announced.Receipt)
 	case OpDelete:
-		return e.Receipt, w.d.Target.(Deleter).Delete(ctx, e.Receipt)
+		r := e.Receipt
+		if announced := w.s.ledger.get(ref{e.target, OpAnnounce, e.key}); r.ID == "" && announced.is(Confirmed) {
+			r = announced.Receipt
+		}
+		if r.ID == "" {
+			return r, &Error{Err: errors.New("it is not known what the network calls the announcement"), NotSent: true, Refused: true}
+		}
+		return r, w.d.Target.(Deleter).Delete(ctx, r)
 	}
 	return w.d.Target.Send(ctx, e.attempt())
 }

@@ -295,8 +295,9 @@ func (s *Syndicator) planEdit(ctx context.Context, d *destination, p Post, e *en
 
 // Removed tells that pages of the site are gone, by their addresses. Where
 // [Destination.FollowDeletes] says so, announcements of posts that were there
-// are taken back, once the page answers that it is gone. It changes nothing
-// about posts that [Syndicator.Observe] was told of last.
+// are taken back, once the page answers that it is gone; what is not announced by
+// then is not announced any more. It changes nothing about posts that
+// [Syndicator.Observe] was told of last.
 func (s *Syndicator) Removed(ctx context.Context, addresses ...string) error {
 	s.observing.Lock()
 	defer s.observing.Unlock()
@@ -307,7 +308,8 @@ func (s *Syndicator) Removed(ctx context.Context, addresses ...string) error {
 	for _, e := range s.ledger.all("") {
 		d := s.targets[e.target]
 		_, there := s.observed(e.key)
-		gone := slices.ContainsFunc(addresses, func(a string) bool { return e.URL != "" && SameAddress(a, e.URL) })
+		address := s.address(e)
+		gone := slices.ContainsFunc(addresses, func(a string) bool { return address != "" && SameAddress(a, address) })
 		if d == nil || !d.FollowDeletes || e.op != OpAnnounce || there || !gone || s.cfg.DryRun {
 			continue
 		}
@@ -317,8 +319,17 @@ func (s *Syndicator) Removed(ctx context.Context, addresses ...string) error {
 	return errors.Join(errs...)
 }
 
-// planDelete records that an announcement is to be taken back, or forgets what
-// is not announced yet. If sure, the page need not be gone.
+// address is where the post of an announcement is, as far as is known: it may
+// have moved since, which is an edit.
+func (s *Syndicator) address(e *entry) string {
+	if edit := s.ledger.get(ref{e.target, OpEdit, e.key}); edit != nil && edit.URL != "" {
+		return edit.URL
+	}
+	return e.URL
+}
+
+// planDelete records that an announcement is to be taken back. If sure, the page
+// need not be gone; otherwise the announcement may be still to come.
 func (s *Syndicator) planDelete(ctx context.Context, d *destination, e *entry, sure bool) error {
 	at := ref{d.name, OpDelete, e.key}
 	if old := s.ledger.get(at); old != nil && old.State != Parked && old.State != Forgotten {
@@ -330,10 +341,12 @@ func (s *Syndicator) planDelete(ctx context.Context, d *destination, e *entry, s
 		return fmt.Errorf("syndicate: %s cannot take announcements back", d.name)
 	case e.State == Confirmed && e.Receipt.ID == "":
 		return fmt.Errorf("syndicate: it is not known what %s calls the announcement of %q", d.name, e.ID)
-	case e.State != Confirmed:
+	case e.State == Forgotten && !sure:
+		return nil
+	case e.State != Confirmed && sure:
 		return fmt.Errorf("syndicate: %q is not announced at %s, it is %s", e.ID, d.name, e.State)
 	}
-	rec := record{Op: OpDelete, State: Planned, ID: e.ID, URL: e.URL, Title: e.Title, Receipt: e.Receipt, Planned: time.Now().UTC()}
+	rec := record{Op: OpDelete, State: Planned, ID: e.ID, URL: s.address(e), Title: e.Title, Receipt: e.Receipt, Planned: time.Now().UTC()}
 	if sure {
 		rec.Fingerprint = sureDelete
 	}

@@ -837,3 +837,56 @@ func TestAFullDiskForAnHourLosesAndDoublesNothing(t *testing.T) {
 		wantStates(t, s, "announce a confirmed, announce b confirmed")
 	})
 }
+
+func TestRemovedPagesTakeAnnouncementsAlong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &full{}
+		n.fail = func(_ int, a syndicate.Attempt) (bool, error) {
+			switch a.ID {
+			case "refused":
+				return false, &syndicate.Error{Err: errors.New("no"), NotSent: true, Refused: true}
+			case "late":
+				if a.Number == 1 {
+					return true, errors.New("the line was cut")
+				}
+			}
+			return true, nil
+		}
+		web := site(func(string) (int, string, string) { return 410, "", "" })
+		s, err := syndicate.New(syndicate.Config{
+			Store: new(state.Mem), MaxPerRun: -1, Page: syndicate.Page{Off: true, Client: &http.Client{Transport: web}},
+			Targets: map[string]syndicate.Destination{"net": {Target: n, FollowDeletes: true}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		observe(t, s)
+		moved, stays := fresh("moved"), fresh("stays")
+		observe(t, s, moved, fresh("refused"), stays)
+		drain(t, s)
+		moved.URL, moved.Aliases = "https://me.example/elsewhere", []string{moved.URL}
+		observe(t, s, moved, fresh("refused"), stays)
+		drain(t, s)
+		observe(t, s, stays, fresh("late"))
+		n.took = 5 * time.Second
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- s.Run(ctx) }()
+		pass(time.Second) // it is under way
+		observe(t, s, stays)
+		if err := s.Removed(t.Context(), moved.URL, fresh("refused").URL, fresh("late").URL, stays.URL); err != nil {
+			t.Fatal(err)
+		}
+		pass(10 * time.Minute)
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		slices.Sort(n.deleted)
+		if got := strings.Join(n.deleted, " "); got != "on late on moved" {
+			t.Errorf("deleted: %s", got)
+		}
+		wantStates(t, s, "announce late confirmed, announce moved confirmed, announce refused forgotten, announce stays confirmed, "+
+			"delete late confirmed, delete moved confirmed, delete refused forgotten, edit moved confirmed")
+	})
+}
