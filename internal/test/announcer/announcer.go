@@ -15,7 +15,6 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -184,8 +183,7 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 	if when.sends == 0 {
 		kill()
 	}
-	sends := 0
-	var garbled error // what a killed program printed last may be cut off
+	sends, last := 0, ""
 	lines := bufio.NewScanner(stdout)
 	lines.Buffer(nil, 16<<20)
 	for lines.Scan() {
@@ -195,7 +193,7 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 				kill()
 			}
 		case "entries":
-			garbled = json.Unmarshal([]byte(rest), &entries)
+			last = rest // half of it, if the kill comes now
 		}
 	}
 	err = cmd.Wait()
@@ -203,8 +201,13 @@ func start(t *testing.T, path string, in Input, when moment) (entries []syndicat
 	if ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
 		return nil, true
 	}
-	if err = errors.Join(err, garbled); err != nil {
+	if err != nil {
 		t.Fatalf("the announcer ended with %v:\n%s", err, stderr.String())
+	}
+	if last != "" {
+		if err := json.Unmarshal([]byte(last), &entries); err != nil {
+			t.Fatalf("the announcer printed %.200q: %v", last, err)
+		}
 	}
 	return entries, false
 }

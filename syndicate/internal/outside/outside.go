@@ -13,6 +13,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -21,12 +23,13 @@ import (
 var ErrInside = errors.New("not an address of the public internet")
 
 // Client returns a client that connects to public addresses alone, whatever name
-// or redirect leads to others. It uses no proxy, which would connect for us.
-func Client() *http.Client {
-	dialer := &net.Dialer{Timeout: 10 * time.Second, ControlContext: control}
+// or redirect leads to others. It uses no proxy, which would connect for us. The
+// hosts that are named own are connected to wherever they are: one's own site may
+// be under development, or next door.
+func Client(own ...string) *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
-			DialContext:            dialer.DialContext,
+			DialContext:            dialer(own),
 			TLSHandshakeTimeout:    10 * time.Second,
 			ResponseHeaderTimeout:  20 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
@@ -41,6 +44,18 @@ func Client() *http.Client {
 			}
 			return nil
 		},
+	}
+}
+
+// dialer returns a function that connects to public addresses and own hosts.
+func dialer(own []string) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		d := &net.Dialer{Timeout: 10 * time.Second}
+		host, _, err := net.SplitHostPort(address)
+		if err != nil || !slices.ContainsFunc(own, func(o string) bool { return o != "" && strings.EqualFold(o, host) }) {
+			d.ControlContext = control
+		}
+		return d.DialContext(ctx, network, address)
 	}
 }
 

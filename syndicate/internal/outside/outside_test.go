@@ -46,6 +46,24 @@ func TestConnectionsToThisMachineAreRefused(t *testing.T) {
 	}
 }
 
+func TestOwnHostsAreReachedWhereverTheyAre(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer srv.Close()
+	_, port, _ := cutLast(srv.URL)
+	resp, err := outside.Client("", "LOCALHOST").Get("http://localhost:" + port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	resp, err = outside.Client("", "localhost").Get(srv.URL)
+	if err == nil {
+		resp.Body.Close()
+	}
+	if !errors.Is(err, outside.ErrInside) {
+		t.Errorf("another host of this machine: %v, want ErrInside", err)
+	}
+}
+
 func cutLast(s string) (before, after string, ok bool) {
 	for i := len(s) - 1; i >= 0; i-- {
 		if s[i] == ':' {

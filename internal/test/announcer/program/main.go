@@ -32,8 +32,10 @@ type network struct {
 // networks are all that there are, a file of this folder each.
 func networks() map[string]network {
 	return map[string]network{
+		"bluesky":  blueskyNetwork(),
 		"discord":  discordNetwork(),
 		"file":     fileNetwork(),
+		"irc":      ircNetwork(),
 		"mastodon": mastodonNetwork(),
 	}
 }
