@@ -277,13 +277,19 @@ func (c *conn) say(ctx context.Context, channel, message, label string) (id stri
 		label = ""
 	}
 	token := rand.Text()
-	if err := errors.Join(c.send(label, "PRIVMSG", channel, message), c.send("", "PING", token)); err != nil {
+	err = c.send(label, "PRIVMSG", channel, message)
+	if !echoes { // each command counts where floods are held back
+		err = errors.Join(err, c.send("", "PING", token))
+	}
+	if err != nil {
 		return "", fmt.Errorf("irc: send: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	defer cancel()
 	for {
 		m, err := c.next(ctx)
 		if err != nil {
-			return "", fmt.Errorf("irc: the connection ended after the message was sent: %w", err)
+			return "", fmt.Errorf("irc: the server has not said whether it has the message: %w", err)
 		}
 		_, labeled := m.GetTag("label")
 		switch {
@@ -292,13 +298,15 @@ func (c *conn) say(ctx context.Context, channel, message, label string) (id stri
 			return id, nil
 		case isRefusal(m, channel) && (label == "" || labeled == label):
 			return "", refused("the channel %s does not take the message: %q", channel, text(m))
-		case c.isPong(m, token) && echoes:
-			return "", errors.New("irc: the server has not echoed the message: it may have been filtered")
-		case c.isPong(m, token):
+		case !echoes && c.isPong(m, token):
 			return "", nil
 		}
 	}
 }
+
+// proofTimeout is how long a server may hold a message back. Some do for half a
+// minute with who has written a lot before.
+const proofTimeout = 45 * time.Second
 
 // isEcho reports whether a line is our message as the channel sees it.
 func (c *conn) isEcho(m ircmsg.Message, channel, message, label string) bool {

@@ -210,7 +210,8 @@ func (t *Target) release() {
 func (t *Target) ready(ctx context.Context) error {
 	if t.conn != nil {
 		// It may have died long ago, which a message would not tell.
-		if t.conn.ping(ctx) == nil {
+		const fresh = 5 * time.Second
+		if time.Since(t.used) < fresh || t.conn.ping(ctx) == nil {
 			return nil
 		}
 		t.drop()
