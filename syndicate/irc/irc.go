@@ -114,6 +114,12 @@ func New(cfg Config) (*Target, error) {
 	return &Target{cfg: cfg, host: host, turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}, nil
 }
 
+// Format writes where it announces, whatever the verb: %+v would show the
+// password.
+func (t *Target) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "irc.Target(%s on %s)", t.cfg.Channel, t.cfg.Server)
+}
+
 // checkWord accepts what stands alone as a parameter of a command.
 func checkWord(field, value string) error {
 	if value == "" {

@@ -379,6 +379,15 @@ func TestAConnectionThatStaysIsMadeAgain(t *testing.T) {
 	seen.WaitFor(t, " QUIT ")
 }
 
+func TestNoVerbPrintsThePassword(t *testing.T) {
+	tgt := target(t, irc.Config{Server: "irc.example", Account: "blog", Password: password, ChannelKey: password})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		if got := fmt.Sprintf(verb, tgt); strings.Contains(got, password) || strings.Contains(got, fmt.Sprintf("%x", password)) {
+			t.Errorf("%s prints %q", verb, got)
+		}
+	}
+}
+
 func TestConfigurationThatCannotBeRight(t *testing.T) {
 	for want, cfg := range map[string]irc.Config{
 		"set Nick":             {Server: "a", Channel: "#b"},
