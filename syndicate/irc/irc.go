@@ -179,11 +179,14 @@ func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Recei
 		return syndicate.Receipt{}, err
 	}
 	label := fmt.Sprintf("%.20s-%d", a.Key, a.Number)
-	id, err := t.conn.say(ctx, t.cfg.Channel, b.Text, label)
+	id, cut, err := t.conn.say(ctx, t.cfg.Channel, b.Text, label)
 	t.said = time.Now()
 	if err != nil {
 		t.drop() // in whatever state it is
 		return syndicate.Receipt{}, err
+	}
+	if cut { // not by what the protocol says about lengths
+		t.cfg.Logger.WarnContext(ctx, "the server has cut an announcement", "server", t.cfg.Server, "text", b.Text)
 	}
 	return syndicate.Receipt{ID: cmp.Or(id, label)}, nil
 }
