@@ -219,8 +219,7 @@ func (t *Target) release() {
 func (t *Target) ready(ctx context.Context) error {
 	if t.conn != nil {
 		// It may have died long ago, which a message would not tell.
-		const fresh = 5 * time.Second
-		if time.Since(t.used) < fresh || t.conn.ping(ctx) == nil {
+		if t.conn.ping(ctx) == nil {
 			return nil
 		}
 		t.drop()
