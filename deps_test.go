@@ -79,6 +79,7 @@ var rules = []rule{
 	{pkg: "syndicate/mastodontest"},
 	{pkg: "syndicate/internal/outside"},
 	{pkg: "syndicate/irc", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg", "github.com/ergochat/irc-go"}},
+	{pkg: "syndicate/metrics", own: []string{"syndicate"}, third: append([]string{"github.com/rivo/uniseg"}, prometheus...)},
 	{pkg: "syndicate/webhook", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/webmention", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/websub", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},

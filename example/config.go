@@ -45,6 +45,7 @@ type config struct {
 	notifyCommand                    string
 	logLevel                         slog.Level
 	siteURLSet                       bool
+	syndication                      syndicationFlags
 }
 
 // forges have a hook each, mounted if it has a secret.
@@ -90,6 +91,7 @@ func (c *config) flags() *flag.FlagSet {
 	durationVar(fs, &c.previewExpiry, "preview-expiry", 14*24*time.Hour, "`time` after the last push until a preview is removed; 0 is with its branch")
 	fs.StringVar(&c.redirectDomain, "redirect-domain", "", "canonical `host`; visitors of others are sent there")
 	fs.StringVar(&c.onionDomain, "onion-domain", "", "onion `host` of the site, which is never redirected")
+	c.syndication.flags(fs)
 	fs.StringVar(&c.notifyCommand, "notify-command", "", "`command` to run when a build fails or recovers, with its record on stdin")
 	fs.Var(value[slog.Level]{&c.logLevel, parseLevel, "debug, info, warn or error"}, "log-level", "least `level` to log: debug, info, warn, error")
 	return fs
@@ -226,13 +228,16 @@ func (c *config) check() error {
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
-	}{{"build-timeout", c.buildTimeout}, {"poll", c.poll}, {"rebuild-every", c.rebuildEvery}, {"asset-grace", c.assetGrace}, {"preview-expiry", c.previewExpiry}} {
+	}{{"build-timeout", c.buildTimeout}, {"poll", c.poll}, {"rebuild-every", c.rebuildEvery}, {"asset-grace", c.assetGrace}, {"preview-expiry", c.previewExpiry}, {"syndicate-max-age", c.syndication.maxAge}} {
 		if d.value < 0 {
 			return fmt.Errorf("-%s %s: must not be negative; 0 turns it off", d.flag, d.value)
 		}
 	}
 	if c.gitDepth < 0 {
 		return fmt.Errorf("-git-depth %d: must not be negative; 0 is the whole history", c.gitDepth)
+	}
+	if c.syndication.maxPerRun < 0 {
+		return fmt.Errorf("-syndicate-max-per-run %d: must not be negative; 0 is no limit", c.syndication.maxPerRun)
 	}
 	if c.keep < 1 {
 		return fmt.Errorf("-keep %d: at least 1 release must be kept", c.keep)
@@ -252,7 +257,7 @@ func (c *config) checkPaths() error {
 	for _, d := range []struct {
 		flag  string
 		paths []string
-	}{{"build-dir", []string{c.buildDir}}, {"output-dir", []string{c.outputDir}}, {"cache-paths", c.cachePaths}} {
+	}{{"build-dir", []string{c.buildDir}}, {"output-dir", []string{c.outputDir}}, {"cache-paths", c.cachePaths}, {"syndicate-links-file", nonEmpty(c.syndication.linksFile)}} {
 		for _, path := range d.paths {
 			if !filepath.IsLocal(path) {
 				return fmt.Errorf("-%s %q: want a path inside the repository, without .. and not absolute", d.flag, path)
@@ -264,6 +269,14 @@ func (c *config) checkPaths() error {
 		return fmt.Errorf("-git-repo %q: want a URL or an absolute path, such as %s", c.repo, abs)
 	}
 	return nil
+}
+
+// nonEmpty is a list of what is set.
+func nonEmpty(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
 }
 
 // checkNames checks the names of hosts and variables.

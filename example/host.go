@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -25,10 +26,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"xeiaso.net/site/syndicate/metrics"
 	"xeiaso.net/site/xesite"
 	"xeiaso.net/site/xesite/hook"
 	"xeiaso.net/site/xesite/links"
 	"xeiaso.net/site/xesite/markdown"
+	"xeiaso.net/site/xesite/state"
 )
 
 // run is the program: it returns when ctx ends, after everything has stopped
@@ -54,6 +57,7 @@ type host struct {
 	log    *slog.Logger
 
 	site          *xesite.Site
+	syndicator    *syndication // nil: nothing is announced
 	public, admin net.Listener
 	off           map[string]any // optional parts that are set wrongly, and why
 }
@@ -125,6 +129,18 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 		cfg.Poll = -1 // changes are watched
 	}
 	cfg.Previews = h.previews(cfg)
+	store, err := state.OpenDir(filepath.Join(dataDir, "state"))
+	if err != nil {
+		return xesite.Config{}, fmt.Errorf("-data-dir %q: %w", h.dataDir, err)
+	}
+	cfg.State = store
+	h.startSyndication(store)
+	if s := h.syndicator; s != nil {
+		cfg.Lead, cfg.OnPublish = s.lead, s.published
+		if h.config.syndication.linksFile != "" {
+			cfg.DataFiles = append(cfg.DataFiles, xesite.DataFile{Path: h.config.syndication.linksFile, Fetch: s.fetchLinks})
+		}
+	}
 	if h.checkLinks {
 		cfg.Gates.Func = func(ctx context.Context, c xesite.Candidate) error { return links.Check(ctx, c.SiteURL, c.Next) }
 	}
@@ -336,14 +352,27 @@ func (h *host) publicHandler(hooks map[string]http.Handler) http.Handler {
 // adminHandler is what operators and their probes see.
 func (h *host) adminHandler() http.Handler {
 	registry := prometheus.NewRegistry()
+	if h.syndicator != nil {
+		registry.MustRegister(metrics.Collector(h.syndicator.Status))
+	}
 	registry.MustRegister(h.site.Collector(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return h.site.AdminHandler(xesite.Admin{
 		Token:    h.adminToken,
 		Loopback: xesite.IsLoopback(h.admin.Addr()),
 		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
-		Status:   func() map[string]any { return h.off },
+		Status:   h.status,
+		More:     h.adminHandlers(),
 	})
+}
+
+// status is what the optional parts have to say.
+func (h *host) status() map[string]any {
+	status := maps.Clone(h.off)
+	if h.syndicator != nil {
+		status["syndication"] = h.syndicator.status()
+	}
+	return status
 }
 
 // rebuildOnSignal builds again at each SIGHUP.

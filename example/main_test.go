@@ -52,7 +52,7 @@ func (p *program) start(env map[string]string, args ...string) *program {
 	ctx, cancel := context.WithCancel(context.Background())
 	args = append([]string{"-bind", "127.0.0.1:0", "-internal-api-bind", "127.0.0.1:0", "-data-dir", p.dataDir}, args...)
 	done := make(chan error, 1)
-	p.stdout = &wait.Buffer{}
+	p.stdout, p.public, p.admin = &wait.Buffer{}, "", ""
 	go func() {
 		done <- run(ctx, args, func(name string) string { return env[name] }, p.stdout, io.MultiWriter(p.stderr, p.t.Output()))
 	}()

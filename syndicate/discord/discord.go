@@ -6,6 +6,7 @@ package discord
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -46,7 +47,7 @@ type Config struct {
 	Client *http.Client
 
 	// API is the address of the API. If empty, it is
-	// "https://discord.com/api/v10".
+	// "https://discord.com/api/v10", or that of a webhook on this machine.
 	API string
 }
 
@@ -61,7 +62,7 @@ const endpoint = "https://discord.com/api/v10"
 // [syndicate.Recoverer] as well.
 func New(c Config) (syndicate.Target, error) {
 	if c.API == "" {
-		c.API = endpoint
+		c.API = apiOf(c.Webhook)
 	}
 	c.API = strings.TrimSuffix(c.API, "/")
 	if c.Settle == 0 {
@@ -79,6 +80,18 @@ func New(c Config) (syndicate.Target, error) {
 		return &bot{target: target{cfg: c, where: where, authorization: func() string { return header }}}, nil
 	}
 	return &webhook{target: target{cfg: c, where: func() string { return webhookPath }, authorization: func() string { return "" }}}, nil
+}
+
+// apiOf is where a webhook is: at Discord, or at a proxy on this machine.
+func apiOf(webhook syndicate.Secret) string {
+	u, err := url.Parse(webhook.Reveal())
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return endpoint
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return endpoint
+	}
+	return u.Scheme + "://" + u.Host + "/api/v10"
 }
 
 func (c Config) check() error {

@@ -604,6 +604,7 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		{discord.Config{Webhook: "http://127.0.0.1:8080/api/webhooks/123/secret", API: "http://127.0.0.1:8080/api/v10"}, ""},
 		{discord.Config{Bot: "secret", Channel: "123"}, ""},
 		{discord.Config{}, "neither Webhook nor Bot"},
+		{discord.Config{Webhook: "http://127.0.0.1:8080/api/webhooks/123/secret"}, ""},
 		{discord.Config{Webhook: "http://discord.com/api/webhooks/123/secret"}, "the Webhook is no address"},
 		{discord.Config{Webhook: "https://discord.example/api/webhooks/123/secret"}, "the Webhook is no address"},
 		{discord.Config{Webhook: "https://discord.com.example/api/webhooks/123/secret"}, "the Webhook is no address"},

@@ -114,6 +114,12 @@ func New(cfg Config) (*Target, error) {
 	return &Target{cfg: cfg, host: host, turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}, nil
 }
 
+// Format writes where it announces, whatever the verb: %+v would show the
+// password.
+func (t *Target) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "irc.Target(%s on %s)", t.cfg.Channel, t.cfg.Server)
+}
+
 // checkWord accepts what stands alone as a parameter of a command.
 func checkWord(field, value string) error {
 	if value == "" {
@@ -173,11 +179,14 @@ func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Recei
 		return syndicate.Receipt{}, err
 	}
 	label := fmt.Sprintf("%.20s-%d", a.Key, a.Number)
-	id, err := t.conn.say(ctx, t.cfg.Channel, b.Text, label)
+	id, cut, err := t.conn.say(ctx, t.cfg.Channel, b.Text, label)
 	t.said = time.Now()
 	if err != nil {
 		t.drop() // in whatever state it is
 		return syndicate.Receipt{}, err
+	}
+	if cut { // not by what the protocol says about lengths
+		t.cfg.Logger.WarnContext(ctx, "the server has cut an announcement", "server", t.cfg.Server, "text", b.Text)
 	}
 	return syndicate.Receipt{ID: cmp.Or(id, label)}, nil
 }

@@ -43,6 +43,9 @@ type Options struct {
 	// Window is the time after the beginning of a Send within which most kills
 	// happen: about as long as the network takes for an answer.
 	Window time.Duration
+	// Delay is how long a Send takes until the network can have anything. Kills
+	// before that show nothing, so some of them wait for it.
+	Delay time.Duration
 	// Timeout is that of one attempt. If zero, it is two seconds.
 	Timeout time.Duration
 	// Naive announces without package syndicate.
@@ -155,7 +158,7 @@ func (o Options) moment(left int) moment {
 	case 1:
 		return moment{sends: 1, after: within(3 * o.Window)}
 	}
-	return moment{sends: 1 + rand.N(3), after: within(o.Window)}
+	return moment{sends: 1 + rand.N(3), after: o.Delay + within(o.Window)}
 }
 
 // start runs the program until it ends or the moment has come.

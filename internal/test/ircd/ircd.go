@@ -47,8 +47,8 @@ type Options struct {
 	// Poor leaves out the extensions by which a client knows that a message has
 	// arrived.
 	Poor bool
-	// Config is added to the configuration.
-	Config string
+	// Patient takes lines as fast as they come.
+	Patient bool
 }
 
 // Roots are the certificate of the server, as a pool.
@@ -136,7 +136,10 @@ func inspircdConf(dir string, s *Server, o Options) string {
 <module name="ircv3_msgid"><module name="ircv3_ctctags"><module name="ircv3_servertime"><module name="ircv3_capnotify">
 `
 	}
-	return conf + o.Config
+	if o.Patient {
+		conf = strings.NewReplacer(`fakelag="yes"`, `fakelag="no"`, `threshold="10"`, `threshold="10000"`).Replace(conf)
+	}
+	return conf
 }
 
 // startServices links services to the server, and waits until they are there.

@@ -33,8 +33,8 @@ func ircNetwork() network {
 	}
 }
 
-// naiveIRC says it and waits until the server has closed, which is more than most
-// do: it loses nothing by itself.
+// naiveIRC says it and gives the server some time, as bots do that do not ask
+// whether it has arrived, and then says goodbye in good order.
 func naiveIRC(ctx context.Context, config json.RawMessage, p syndicate.Post) error {
 	var c ircConfig
 	if err := json.Unmarshal(config, &c); err != nil {
@@ -45,7 +45,7 @@ func naiveIRC(ctx context.Context, config json.RawMessage, p syndicate.Post) err
 		return err
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "NICK blog%d\r\nUSER blog 0 * :blog\r\n", time.Now().UnixNano()%1e6)
+	fmt.Fprintf(conn, "NICK b%d\r\nUSER blog 0 * :blog\r\n", time.Now().UnixNano()%1e6)
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
 		line := lines.Text()
 		switch {
@@ -54,7 +54,9 @@ func naiveIRC(ctx context.Context, config json.RawMessage, p syndicate.Post) err
 		case strings.Contains(line, " 001 "):
 			fmt.Fprintf(conn, "JOIN %s\r\n", c.Channel)
 		case strings.Contains(line, " JOIN "):
-			fmt.Fprintf(conn, "PRIVMSG %s :%s :: %s\r\nQUIT\r\n", c.Channel, p.Title, p.URL)
+			fmt.Fprintf(conn, "PRIVMSG %s :%s :: %s\r\n", c.Channel, p.Title, p.URL)
+			<-time.After(300 * time.Millisecond)
+			fmt.Fprint(conn, "QUIT\r\n")
 		case strings.HasPrefix(line, "ERROR "):
 			return nil
 		}
