@@ -29,7 +29,13 @@ func (w *worker) step(ctx context.Context, e *entry) {
 	default:
 		err = w.try(ctx, e)
 	}
-	if err == nil || errors.Is(err, errMoved) {
+	if errors.Is(err, errMoved) {
+		// Somebody else has ended what kept an edit from being planned, and may
+		// not know of it.
+		w.planAgain(ctx)
+		return
+	}
+	if err == nil {
 		return
 	}
 	// It is the store that does not work. Nothing can be done without it.
@@ -444,7 +450,10 @@ func (w *worker) merge(ctx context.Context, e *entry, receipt Receipt, took time
 		if now != nil {
 			next.version = now.version
 			doubled = now.State == Confirmed && now.Receipt.ID != receipt.ID
-			if now.State == Confirmed {
+			// Edits are made again by whoever has taken one over, and may have been
+			// followed by others: an old one does not say what is there now.
+			later := e.op == OpEdit && !bytes.Equal(now.raw, e.raw)
+			if now.State == Confirmed || later {
 				return record{}, false, nil
 			}
 		}
