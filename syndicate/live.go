@@ -92,6 +92,9 @@ func (l *liveness) look(ctx context.Context, p Post) error {
 	case p.External:
 		return nil
 	}
+	if isFront(at.String()) && !isFront(p.URL) && !p.IsAbout(at.String()) {
+		return fmt.Errorf("%s leads to the front page %s: the post is not there yet", p.URL, shorten(at.String()))
+	}
 	canonical := ""
 	for e := range markup.Elements(body) {
 		if e.Name == "link" && e.HasToken("rel", "canonical") && canonical == "" {
@@ -106,6 +109,12 @@ func (l *liveness) look(ctx context.Context, p Post) error {
 		return fmt.Errorf("%s says that its address is %q: something else is there", p.URL, shorten(canonical))
 	}
 	return nil
+}
+
+// isFront reports whether an address is that of a site, and not of a page.
+func isFront(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Path == "" || u.Path == "/")
 }
 
 // get fetches a page and follows redirects. It returns the address that it came

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -110,8 +111,6 @@ func (s *Syndicator) counted(target string) map[Outcome]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counts := map[Outcome]int{}
-	for outcome, n := range s.counts[target] {
-		counts[outcome] = n
-	}
+	maps.Copy(counts, s.counts[target])
 	return counts
 }
