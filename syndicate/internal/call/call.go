@@ -114,14 +114,17 @@ func direct(client *http.Client, alone bool) *http.Client {
 	if client != nil {
 		c = *client
 	}
-	transport := c.Transport
-	if transport == nil {
-		transport = http.DefaultTransport
-	}
-	if t, ok := transport.(*http.Transport); ok && alone {
+	if t, ok := c.Transport.(*http.Transport); ok && alone {
 		own := t.Clone()
 		own.DisableKeepAlives = true
 		c.Transport = own
+	} else if c.Transport == nil && alone {
+		c.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment, // as without settings
+			TLSHandshakeTimeout: 10 * time.Second,
+			ForceAttemptHTTP2:   true,
+			DisableKeepAlives:   true,
+		}
 	}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &c

@@ -98,12 +98,11 @@ func TestWhatMayHaveBeenActedUponIsNotCalledUnsent(t *testing.T) {
 	secure := httptest.NewTLSServer(http.NotFoundHandler())
 	t.Cleanup(secure.Close)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
-	impatient, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, tt := range map[string]struct {
 		ctx      context.Context
+		patience time.Duration
 		client   *http.Client
 		base     string
 		requests *atomic.Int32
@@ -118,7 +117,7 @@ func TestWhatMayHaveBeenActedUponIsNotCalledUnsent(t *testing.T) {
 		"cut before the answer":   {base: cut, requests: cutCount},
 		"cut in the answer":       {base: half, requests: halfCount},
 		"another protocol":        {base: junk, requests: junkCount},
-		"too slow":                {ctx: impatient, base: silent, requests: silentCount},
+		"too slow":                {patience: 300 * time.Millisecond, base: silent, requests: silentCount},
 		"only 100 Continue":       {base: proceed, requests: proceedCount},
 		"an answer without end":   {base: huge, requests: hugeCount},
 		"a transport that is mum": {client: &http.Client{Transport: opaque{}}, base: "http://a.example"},
@@ -126,6 +125,11 @@ func TestWhatMayHaveBeenActedUponIsNotCalledUnsent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if tt.ctx == nil {
 				tt.ctx = t.Context()
+			}
+			if tt.patience > 0 {
+				var cancel context.CancelFunc
+				tt.ctx, cancel = context.WithTimeout(tt.ctx, tt.patience)
+				defer cancel()
 			}
 			before := int32(0)
 			if tt.requests != nil {
