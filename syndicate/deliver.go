@@ -62,7 +62,21 @@ func (w *worker) try(ctx context.Context, e *entry) error {
 	if e.op == OpEdit && ready.BodyHash == e.Shown {
 		return w.confirm(ctx, e, e.Receipt) // the announcement shows what it should
 	}
+	if err := w.prepare(ctx); err != nil {
+		return w.notSent(ctx, e, err)
+	}
 	return w.attempt(ctx, e, ready)
+}
+
+// prepare has the target get ready.
+func (w *worker) prepare(ctx context.Context) error {
+	p, ok := w.d.Target.(Preparer)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.s.cfg.Timeout)
+	defer cancel()
+	return w.d.exclusively(ctx, func() error { return p.Prepare(ctx) })
 }
 
 // is reports whether an entry is in a state. It may be nil.

@@ -19,7 +19,7 @@ type Secret = secret.String
 
 // Target is a place at which posts are announced. Package syndicate has one for
 // each network in a package of its own; others can be written against this
-// interface alone. Everything beyond Send is optional: [Composer],
+// interface alone. Everything beyond Send is optional: [Composer], [Preparer],
 // [Reconciler], [Editor], [Deleter], [Recoverer], [Runner], [Defaulter].
 //
 // A [Syndicator] calls the methods of one target one at a time, except Run, and
@@ -43,6 +43,14 @@ type Composer interface {
 	// message gives the same body. It may ask the network, but changes nothing
 	// there. The body is kept, and is the same for all attempts.
 	Compose(ctx context.Context, m Message) ([]byte, error)
+}
+
+// Preparer is a [Target] that has something to do before it can send, such as to
+// connect.
+type Preparer interface {
+	// Prepare gets ready to send. A crash while it runs leaves no doubt: nothing
+	// was sent. Where nothing can be reconciled, that is worth having.
+	Prepare(ctx context.Context) error
 }
 
 // Reconciler is a [Target] that can find out what became of an attempt.

@@ -818,6 +818,7 @@ func TestAFullDiskForAnHourLosesAndDoublesNothing(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		defer stop()
 		go s.Run(ctx)
+		synctest.Wait() // or it sends one while the other is being planned
 		n.fail = func(i int, _ syndicate.Attempt) (bool, error) {
 			full.Store(true) // between the claim and the answer
 			return true, nil

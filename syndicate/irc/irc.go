@@ -162,6 +162,19 @@ func (t *Target) longestPrefix() string {
 	return t.cfg.Nick + "__!" + strings.Repeat("x", user) + "@" + strings.Repeat("x", host)
 }
 
+// Prepare implements [syndicate.Preparer]: it connects. Without Run nobody would
+// keep the connection, and Send makes it.
+func (t *Target) Prepare(ctx context.Context) error {
+	if err := t.take(ctx); err != nil {
+		return err
+	}
+	defer t.release()
+	if !t.runs {
+		return nil
+	}
+	return t.ready(ctx)
+}
+
 // Send implements [syndicate.Target].
 func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Receipt, error) {
 	var b body
