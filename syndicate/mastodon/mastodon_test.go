@@ -766,6 +766,40 @@ func TestAnswersAreNoAnnouncements(t *testing.T) {
 	})
 }
 
+// That there is nothing at the address of no status does not say that one was
+// deleted.
+func TestReceiptsWithoutAnIDTouchNothing(t *testing.T) {
+	bubble(t, mastodontest.Config{}, func(t *testing.T, _ *mastodontest.Server, target *mastodon.Target) {
+		a := deliver.Attempt(t, target, message(1))
+		for _, id := range []string{"", ".", "..", "../accounts", "1?x=y"} {
+			receipt := syndicate.Receipt{ID: id, URL: "https://social.example/@blog/1"}
+			_, err := target.Edit(t.Context(), a, receipt)
+			for what, err := range map[string]error{"edit": err, "delete": target.Delete(t.Context(), receipt)} {
+				if e, ok := errors.AsType[*syndicate.Error](err); !ok || !e.Refused || e.Everything || !strings.Contains(e.Error(), "not known") {
+					t.Errorf("%s of %q: %v, want it refused", what, id, err)
+				}
+			}
+		}
+	})
+}
+
+// A proxy may repeat what was asked for.
+func TestEchoesTellNoSecret(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadGateway)
+		fmt.Fprintf(w, "no route for %q", r.Header["Authorization"])
+	}))
+	defer server.Close()
+	target, err := mastodon.New(mastodon.Config{Server: server.URL, Token: "canary", Client: server.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = target.Send(t.Context(), syndicate.Attempt{Key: "k", Body: []byte(`{"text":"hello"}`)})
+	if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "no route") {
+		t.Errorf("error %v, want what the proxy says without the token", err)
+	}
+}
+
 // between lets a function answer requests in place of the server.
 func between(h http.Handler, answer func(w http.ResponseWriter, r *http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
