@@ -213,6 +213,34 @@ func TestLinksToAnnouncementsReachTheGeneratorAndNothingLoops(t *testing.T) {
 	}
 }
 
+// The program ends after a post was announced, and before it has built with the
+// link.
+func TestLinksAreNotLostByARestart(t *testing.T) {
+	mastodon := newSocial(t)
+	repo := gittest.New(t)
+	repo.WriteFiles(map[string]string{"gen.sh": "mkdir -p _site && cp blog.json data/links.json _site/ && echo built > _site/index.html", "blog.json": feedOf("a")})
+	repo.Commit("first")
+	repo.Push()
+	env := map[string]string{"PATH": os.Getenv("PATH")}
+	args := []string{
+		"-git-repo", repo.HTTPServer("").URL, "-git-branch", "main", "-build", "sh gen.sh", "-site-url", "https://me.example/", "-github-secret", secret,
+		"-mastodon-url", mastodon.url, "-mastodon-token", mastodon.token, "-syndicate-links-file", "data/links.json", "-syndicate-wait-public=false",
+	}
+	p := start(t, env, args...)
+	wait.Until(t, "there was a first look", p.began)
+	repo.WriteFiles(map[string]string{"blog.json": feedOf("b", "a")})
+	p.push(repo, "second")
+	wait.Until(t, "it is announced", func() bool {
+		entries := p.entries()
+		return len(entries) == 1 && entries[0].State == syndicate.Confirmed
+	})
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	p.start(env, args...)
+	p.shows("links.json", "/@blog/")
+}
+
 func TestParkedPostsWaitForAPerson(t *testing.T) {
 	mastodon := newSocial(t)
 	p := start(t, nil, "-mastodon-url", mastodon.url, "-mastodon-token", mastodon.token, "-syndicate-max-age", "0", "-syndicate-max-per-run", "1")
