@@ -5,6 +5,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -140,10 +141,10 @@ func (s *syndication) observe(ctx context.Context, p xesite.Published) {
 
 // posts reads the feed of a release.
 func (s *syndication) posts(files fs.FS) ([]syndicate.Post, error) {
-	name := strings.TrimPrefix(path.Clean("/"+s.feed), "/")
+	name := cmp.Or(strings.TrimPrefix(path.Clean("/"+s.feed), "/"), ".")
 	content, err := fs.ReadFile(files, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the site has no feed at %q: set -feed to its path", s.feed)
+	if info, wrong := fs.Stat(files, name); errors.Is(err, fs.ErrNotExist) || wrong == nil && info.IsDir() {
+		return nil, fmt.Errorf("the site has no feed at %q: set -feed to the path of its file, such as /feed/index.xml", s.feed)
 	}
 	if err != nil {
 		return nil, err
@@ -172,13 +173,18 @@ func (s *syndication) removed(ctx context.Context, files fs.FS) {
 	for _, e := range entries {
 		u, err := url.Parse(e.URL)
 		own := err == nil && e.URL != "" && strings.EqualFold(u.Host, site.Host)
-		if !own || e.Op != syndicate.OpAnnounce || e.State != syndicate.Confirmed || hasPage(files, u.Path) {
+		if !own || e.Op != syndicate.OpAnnounce || e.State != syndicate.Confirmed || hasPage(files, below(u, site)) {
 			continue
 		}
 		if err := s.Removed(ctx, e.URL); err != nil {
 			s.log.Error("take an announcement back", "post", e.Post, "target", e.Target, "err", err)
 		}
 	}
+}
+
+// below is the path of a page on a site that may be below a path itself.
+func below(page, site *url.URL) string {
+	return strings.TrimPrefix(page.Path, strings.TrimSuffix(site.Path, "/"))
 }
 
 // hasPage reports whether a release has a page at a path.

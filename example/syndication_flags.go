@@ -159,11 +159,12 @@ func hint(err error, flags string) error {
 	return fmt.Errorf("%w (see %s)", err, flags)
 }
 
-// onSite is the address for everybody of a path on the site.
+// onSite is the address for everybody of a path on the site, which may be below
+// a path itself.
 func onSite(siteURL, path string) string {
 	base, err := url.Parse(siteURL)
 	if err != nil {
 		return path
 	}
-	return base.ResolveReference(&url.URL{Path: path}).String()
+	return base.JoinPath(path).String()
 }

@@ -78,6 +78,22 @@ func (p *program) entries() (entries []syndicate.Entry) {
 	return answer.Entries
 }
 
+// feedOf is a feed with posts of which the ids are given.
+func feedOf(ids ...string) string {
+	var items []string
+	for _, id := range ids {
+		items = append(items, fmt.Sprintf(`{"id": %q, "url": "https://me.example/p/%s.html", "title": "About %s"}`, id, id, id))
+	}
+	return `{"version": "https://jsonfeed.org/version/1.1", "title": "x", "items": [` + strings.Join(items, ",") + `]}`
+}
+
+// began reports whether there was a first look at the feed.
+func (p *program) began() bool {
+	p.t.Helper()
+	_, body := p.get(p.admin + "api/syndication")
+	return strings.Contains(body, `"began": true`)
+}
+
 func TestACommitIsAnnouncedOnceAcrossRestarts(t *testing.T) {
 	mastodon, server := newSocial(t), ircd.InspIRCd(t, ircd.Options{})
 	seen := server.Observe(t, "#blog")
@@ -138,20 +154,14 @@ func TestATargetThatIsSetWronglyDoesNotStopTheSite(t *testing.T) {
 	if strings.Contains(status+p.stderr.String(), "canary") {
 		t.Error("the address of the webhook shows")
 	}
-	wait.Until(t, "the other target works", func() bool {
-		_, body := p.get(p.admin + "api/syndication")
-		return strings.Contains(body, `"began": true`)
-	})
+	wait.Until(t, "the other target works", p.began)
 }
 
 func TestADryRunPrintsWhatWouldBeSent(t *testing.T) {
 	mastodon := newSocial(t)
 	args := []string{"-mastodon-url", mastodon.url, "-mastodon-token", mastodon.token, "-syndicate-max-age", "0"}
 	p := start(t, nil, args...)
-	wait.Until(t, "there was a first look", func() bool {
-		_, body := p.get(p.admin + "api/syndication")
-		return strings.Contains(body, `"began": true`)
-	})
+	wait.Until(t, "there was a first look", p.began)
 	if err := p.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -176,24 +186,14 @@ func TestLinksToAnnouncementsReachTheGeneratorAndNothingLoops(t *testing.T) {
 	mastodon := newSocial(t)
 	repo := gittest.New(t)
 	gen := `mkdir -p _site && cp blog.json _site/ && cp data/links.json _site/links.json 2>/dev/null; echo built > _site/index.html; cp -r p _site/`
-	feed := func(ids ...string) string {
-		var items []string
-		for _, id := range ids {
-			items = append(items, fmt.Sprintf(`{"id": %q, "url": "https://me.example/p/%s.html", "title": "About %s"}`, id, id, id))
-		}
-		return `{"version": "https://jsonfeed.org/version/1.1", "title": "x", "items": [` + strings.Join(items, ",") + `]}`
-	}
-	repo.WriteFiles(map[string]string{"gen.sh": gen, "blog.json": feed("a"), "p/a.html": "a"})
+	repo.WriteFiles(map[string]string{"gen.sh": gen, "blog.json": feedOf("a"), "p/a.html": "a"})
 	repo.Commit("first")
 	repo.Push()
 	p := start(t, map[string]string{"PATH": os.Getenv("PATH")}, "-git-repo", repo.HTTPServer("").URL, "-git-branch", "main", "-build", "sh gen.sh",
 		"-site-url", "https://me.example/", "-github-secret", secret, "-mastodon-url", mastodon.url, "-mastodon-token", mastodon.token,
 		"-syndicate-links-file", "data/links.json", "-syndicate-wait-public=false")
-	wait.Until(t, "there was a first look", func() bool {
-		_, body := p.get(p.admin + "api/syndication")
-		return strings.Contains(body, `"began": true`)
-	})
-	repo.WriteFiles(map[string]string{"blog.json": feed("b", "a"), "p/b.html": "b"})
+	wait.Until(t, "there was a first look", p.began)
+	repo.WriteFiles(map[string]string{"blog.json": feedOf("b", "a"), "p/b.html": "b"})
 	p.push(repo, "second")
 	p.shows("links.json", "/@blog/")
 	if _, body := p.get(p.public + "links.json"); !strings.Contains(body, `"id": "b"`) || strings.Contains(body, `"id": "a"`) {
@@ -213,13 +213,38 @@ func TestLinksToAnnouncementsReachTheGeneratorAndNothingLoops(t *testing.T) {
 	}
 }
 
+// The program ends after a post was announced, and before it has built with the
+// link.
+func TestLinksAreNotLostByARestart(t *testing.T) {
+	mastodon := newSocial(t)
+	repo := gittest.New(t)
+	repo.WriteFiles(map[string]string{"gen.sh": "mkdir -p _site && cp blog.json data/links.json _site/ && echo built > _site/index.html", "blog.json": feedOf("a")})
+	repo.Commit("first")
+	repo.Push()
+	env := map[string]string{"PATH": os.Getenv("PATH")}
+	args := []string{
+		"-git-repo", repo.HTTPServer("").URL, "-git-branch", "main", "-build", "sh gen.sh", "-site-url", "https://me.example/", "-github-secret", secret,
+		"-mastodon-url", mastodon.url, "-mastodon-token", mastodon.token, "-syndicate-links-file", "data/links.json", "-syndicate-wait-public=false",
+	}
+	p := start(t, env, args...)
+	wait.Until(t, "there was a first look", p.began)
+	repo.WriteFiles(map[string]string{"blog.json": feedOf("b", "a")})
+	p.push(repo, "second")
+	wait.Until(t, "it is announced", func() bool {
+		entries := p.entries()
+		return len(entries) == 1 && entries[0].State == syndicate.Confirmed
+	})
+	if err := p.stop(); err != nil {
+		t.Fatal(err)
+	}
+	p.start(env, args...)
+	p.shows("links.json", "/@blog/")
+}
+
 func TestParkedPostsWaitForAPerson(t *testing.T) {
 	mastodon := newSocial(t)
 	p := start(t, nil, "-mastodon-url", mastodon.url, "-mastodon-token", mastodon.token, "-syndicate-max-age", "0", "-syndicate-max-per-run", "1")
-	wait.Until(t, "there was a first look", func() bool {
-		_, body := p.get(p.admin + "api/syndication")
-		return strings.Contains(body, `"began": true`)
-	})
+	wait.Until(t, "there was a first look", p.began)
 	for _, name := range []string{"one", "two", "three"} {
 		p.save(name, "About "+name)
 	}

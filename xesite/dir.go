@@ -122,7 +122,10 @@ type treeWatcher struct {
 	ignored func(path string) bool        // must be quick
 	counts  func(paths []string) []string // takes out what does not count; nil: nothing
 	logger  *slog.Logger
-	fs      *fsnotify.Watcher
+	// look reports a change when watching begins: there may have been one since
+	// somebody else looked.
+	look bool
+	fs   *fsnotify.Watcher
 }
 
 // watch calls changed once things are quiet after a change that counts, until
@@ -147,6 +150,9 @@ func (w *treeWatcher) watch(ctx context.Context, changed func()) (err error) {
 		}
 		paths[path] = true
 		settle = time.After(min(quiet, maxUnrest-time.Since(first)))
+	}
+	if w.look {
+		note(w.root)
 	}
 	for {
 		select {
@@ -222,7 +228,8 @@ func (g *Git) Watch(ctx context.Context, changed func()) error {
 		return fmt.Errorf("xesite: watch %s: %w", path, err)
 	}
 	root := strings.TrimSuffix(dir, "\n")
-	w := treeWatcher{root: root, logger: logOr(nil), ignored: func(name string) bool {
+	// A look at a branch that has not moved costs little.
+	w := treeWatcher{root: root, logger: logOr(nil), look: true, ignored: func(name string) bool {
 		rel, err := filepath.Rel(root, name)
 		rel = filepath.ToSlash(rel)
 		top, _, _ := strings.Cut(rel, "/")

@@ -270,6 +270,13 @@ func TestWatchOfALocalRepository(t *testing.T) {
 	}
 }
 
+// A commit that comes between the first look and the watch is not missed.
+func TestWatchOfALocalRepositoryBeginsWithALook(t *testing.T) {
+	g := newGit(t, newRepo(t).Dir)
+	g.WatchLocal = true
+	startWatch(t, g).sees("what was there before")
+}
+
 func TestCommitInAWatchedRepositoryGoesLive(t *testing.T) {
 	repo := newRepo(t)
 	r := newRig(t, repo.Dir, func(cfg *xesite.Config) { cfg.Source.(*xesite.Git).WatchLocal = true }).run()

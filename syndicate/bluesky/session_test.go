@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -215,6 +216,32 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	for name, secret := range map[string]string{"password": account.AppPassword, "access": session["access"], "refresh": session["refresh"]} {
 		if secret == "" || strings.Contains(out.String(), secret) {
 			t.Errorf("the %s was printed", name)
+		}
+	}
+}
+
+// A proxy may repeat what was asked for.
+func TestEchoesTellNoSecret(t *testing.T) {
+	t.Parallel()
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		content, _ := io.ReadAll(r.Body)
+		w.WriteHeader(http.StatusBadGateway)
+		json.NewEncoder(w).Encode(map[string]string{"message": "no route for " + r.Header.Get("Authorization") + string(content)})
+	}
+	for _, s := range []scripted{
+		{"createSession": echo},
+		{"createSession": says(200, session), "putRecord": echo},
+		{"createSession": says(200, session), "putRecord": says(401, "{}"), "refreshSession": echo},
+	} {
+		target := s.start(t)
+		_, err := target.Send(t.Context(), attempt(t, target, note("1", "Hello")))
+		if err == nil || !strings.Contains(err.Error(), "no route") {
+			t.Errorf("error %v, want what the proxy says", err)
+		}
+		for _, secret := range []string{"abcd", "a.b.c", "d.e.f"} {
+			if err != nil && strings.Contains(err.Error(), secret) {
+				t.Errorf("%q has %q in it", err, secret)
+			}
 		}
 	}
 }

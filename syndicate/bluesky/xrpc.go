@@ -4,6 +4,7 @@
 package bluesky
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,7 +59,24 @@ func (t *Target) do(ctx context.Context, r request) (*call.Response, error) {
 	if r.token != "" {
 		c.Header.Set("Authorization", "Bearer "+r.token)
 	}
-	return call.Do(ctx, t.client, c)
+	resp, err := call.Do(ctx, t.client, c)
+	if err == nil && resp.Status >= http.StatusMultipleChoices {
+		resp.Body = hide(resp.Body, t.password.Reveal(), r.token)
+	}
+	return resp, err
+}
+
+// hide takes secrets out of what a server says about an error: what is between
+// us and the server may repeat the request. What is shorter than any secret may
+// be a part of a word.
+func hide(text []byte, secrets ...string) []byte {
+	const shortest = 4
+	for _, secret := range secrets {
+		if len(secret) >= shortest {
+			text = bytes.ReplaceAll(text, []byte(secret), []byte("[redacted]"))
+		}
+	}
+	return text
 }
 
 // problem is the name of the error that an answer has.

@@ -44,6 +44,8 @@ const (
 	maxPages, maxRecoverPages = 50, 100
 	// nonceLength is how long a nonce may be.
 	nonceLength = 25
+	// plainMessage is the type of messages that are no answers, nor to commands.
+	plainMessage = 0
 )
 
 // nonce is what Discord knows the announcement by, for some minutes.
@@ -184,10 +186,13 @@ func (b *bot) walk(ctx context.Context, pages int, show func(m shownMessage, own
 				return false, errors.New("discord: list messages: the answer has something that is no message")
 			}
 			last = m.ID
-			more = show(m, m.Author.ID == self, ahead) && more
+			more = show(m, m.Author.ID == self && m.Type == plainMessage, ahead) && more
 		}
-		if !more || last == "" || last == query.Get("before") {
+		switch {
+		case !more || last == "":
 			return true, nil
+		case last == query.Get("before"):
+			return false, nil // the same again
 		}
 		query.Set("before", last)
 	}

@@ -72,14 +72,18 @@ func New(c Config) (syndicate.Target, error) {
 	if err := errors.Join(err, c.check()); err != nil {
 		return nil, fmt.Errorf("discord: %w", err)
 	}
-	webhookPath, header := "/webhooks/"+id+"/"+token, "Bot "+c.Bot.Reveal()
-	isBot := c.Bot != ""
+	webhookPath, botToken := "/webhooks/"+id+"/"+token, c.Bot.Reveal()
 	c.Webhook, c.Bot = "", ""
-	if isBot {
-		where := func() string { return "/channels/" + c.Channel }
-		return &bot{target: target{cfg: c, where: where, authorization: func() string { return header }}}, nil
+	if botToken != "" {
+		return &bot{target: target{
+			cfg: c, where: func() string { return "/channels/" + c.Channel },
+			authorization: func() string { return "Bot " + botToken }, secrets: func() []string { return []string{botToken} },
+		}}, nil
 	}
-	return &webhook{target: target{cfg: c, where: func() string { return webhookPath }, authorization: func() string { return "" }}}, nil
+	return &webhook{target: target{
+		cfg: c, where: func() string { return webhookPath },
+		authorization: func() string { return "" }, secrets: func() []string { return []string{token} },
+	}}, nil
 }
 
 // apiOf is where a webhook is: at Discord, or at a proxy on this machine.

@@ -26,6 +26,7 @@ type target struct {
 	cfg           Config
 	where         func() string // the path of the webhook or channel
 	authorization func() string
+	secrets       func() []string
 
 	mu    sync.Mutex // guards guild
 	guild string     // once it is known
@@ -44,6 +45,7 @@ func (t *target) isBot() bool { return t.cfg.Channel != "" }
 // shownMessage is a message in an answer.
 type shownMessage struct {
 	ID      string
+	Type    int
 	Channel string `json:"channel_id"`
 	Author  struct{ ID string }
 	Content string
@@ -99,7 +101,7 @@ func (t *target) post(ctx context.Context, m message) (shownMessage, error) {
 	}
 	var made shownMessage
 	_, err := t.do(ctx, r, &made)
-	if err == nil && made.ID == "" {
+	if err == nil && !isSnowflake(made.ID) {
 		err = missing(name)
 	}
 	return made, err
@@ -113,6 +115,9 @@ func (t *target) Edit(ctx context.Context, a syndicate.Attempt, r syndicate.Rece
 	if err != nil {
 		return r, err
 	}
+	if err := known(r); err != nil {
+		return r, err
+	}
 	const name = "edit message"
 	change := map[string]any{"content": m.Content, "allowed_mentions": m.Mentions}
 	if len(m.Embeds) > 0 {
@@ -122,7 +127,7 @@ func (t *target) Edit(ctx context.Context, a syndicate.Attempt, r syndicate.Rece
 	if _, err := t.do(ctx, request{name: name, method: http.MethodPatch, path: t.messages(r.ID), body: change}, &made); err != nil {
 		return r, err
 	}
-	if made.ID == "" {
+	if !isSnowflake(made.ID) {
 		return r, missing(name)
 	}
 	after := t.receipt(made)
@@ -130,8 +135,20 @@ func (t *target) Edit(ctx context.Context, a syndicate.Attempt, r syndicate.Rece
 	return after, nil
 }
 
+// known refuses a receipt without the id of a message. At the address that it
+// would make is the webhook itself, which must be neither edited nor deleted.
+func known(r syndicate.Receipt) error {
+	if isSnowflake(r.ID) {
+		return nil
+	}
+	return &syndicate.Error{Err: fmt.Errorf("discord: %q at %q is not known as a message", r.ID, r.URL), NotSent: true, Refused: true}
+}
+
 // Delete implements [syndicate.Deleter].
 func (t *target) Delete(ctx context.Context, r syndicate.Receipt) error {
+	if err := known(r); err != nil {
+		return err
+	}
 	resp, err := t.do(ctx, request{name: "delete message", method: http.MethodDelete, path: t.messages(r.ID)}, nil)
 	if resp != nil && code(resp.Body) == unknownMessage {
 		return nil
@@ -165,7 +182,7 @@ func (t *target) do(ctx context.Context, r request, answer any) (*call.Response,
 	if err != nil {
 		return nil, err
 	}
-	if err := resp.Check(name, detail); err != nil {
+	if err := resp.Check(name, t.detail); err != nil {
 		return resp, explain(resp, err)
 	}
 	if answer != nil {
@@ -235,6 +252,16 @@ func retryAfter(body []byte) time.Duration {
 		return 0
 	}
 	return time.Duration(min(fields.Seconds, 24*60*60) * float64(time.Second))
+}
+
+// detail is the function of that name, without secrets: what is between us and
+// Discord may repeat the address or the header of the request.
+func (t *target) detail(body []byte) string {
+	said := detail(body)
+	for _, secret := range t.secrets() {
+		said = strings.ReplaceAll(said, secret, "[redacted]")
+	}
+	return said
 }
 
 // detail finds what Discord says about an error: a message, and for forms what

@@ -6,8 +6,10 @@ package mastodon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"xeiaso.net/site/syndicate"
 	"xeiaso.net/site/syndicate/internal/call"
@@ -19,7 +21,10 @@ func (t *Target) Edit(ctx context.Context, a syndicate.Attempt, r syndicate.Rece
 	if err != nil {
 		return r, err
 	}
-	path := "/api/v1/statuses/" + url.PathEscape(r.ID)
+	path, err := statusPath(r)
+	if err != nil {
+		return r, err
+	}
 	var s status
 	if _, err := t.do(ctx, request{name: "look at status", method: http.MethodGet, path: path}, &s); err != nil {
 		return r, call.NotSent(err)
@@ -37,6 +42,15 @@ func (t *Target) Edit(ctx context.Context, a syndicate.Attempt, r syndicate.Rece
 		return r, missing(name)
 	}
 	return after.receipt(), nil
+}
+
+// statusPath returns where a status is. A receipt that a person made has no id,
+// and that there is nothing at such an address does not say that it was deleted.
+func statusPath(r syndicate.Receipt) (string, error) {
+	if strings.Trim(r.ID, ".") == "" || strings.ContainsAny(r.ID, "/?#%\\") {
+		return "", &syndicate.Error{Err: fmt.Errorf("mastodon: %q at %q is not known as a status", r.ID, r.URL), NotSent: true, Refused: true}
+	}
+	return "/api/v1/statuses/" + url.PathEscape(r.ID), nil
 }
 
 // keepMedia names the attachments that the status has, or else uploads one.
@@ -60,7 +74,11 @@ func (t *Target) keepMedia(ctx context.Context, w *write, s status, p *attachmen
 
 // Delete implements [syndicate.Deleter].
 func (t *Target) Delete(ctx context.Context, r syndicate.Receipt) error {
-	resp, err := t.do(ctx, request{name: "delete status", method: http.MethodDelete, path: "/api/v1/statuses/" + url.PathEscape(r.ID)}, nil)
+	path, err := statusPath(r)
+	if err != nil {
+		return err
+	}
+	resp, err := t.do(ctx, request{name: "delete status", method: http.MethodDelete, path: path}, nil)
 	if e, ok := errors.AsType[*syndicate.Error](err); ok && e.Refused && resp != nil && (resp.Status == http.StatusNotFound || resp.Status == http.StatusGone) {
 		return nil
 	}

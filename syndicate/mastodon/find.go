@@ -67,6 +67,7 @@ func (t *Target) find(ctx context.Context, a syndicate.Attempt, text string) (*s
 		switch {
 		case s.CreatedAt.Before(since.Add(ahead)):
 			return false
+		case s.isReply(): // announcements are none
 		case sameText(s.Content, text):
 			same = &s
 		case s.isAbout(a.IsAbout):
@@ -75,17 +76,19 @@ func (t *Target) find(ctx context.Context, a syndicate.Attempt, text string) (*s
 		return true
 	})
 	switch {
-	case err != nil:
-		return nil, err
 	case same != nil:
 		return same, nil
+	case err != nil:
+		return nil, err
 	case about != nil:
 		return about, nil
 	case !complete:
-		return nil, errors.New("mastodon: list own statuses: the account has posted too much since to find out")
+		return nil, errors.New("mastodon: list own statuses: the server does not show all since then, so nobody can tell")
 	}
 	return nil, nil
 }
+
+func (s status) isReply() bool { return !isNull(s.ReplyTo) }
 
 // isAbout reports whether one of the status's links is what is looked for.
 func (s status) isAbout(wanted func(link string) bool) bool {
@@ -98,9 +101,11 @@ func (s status) isAbout(wanted func(link string) bool) bool {
 // walk shows the account's own statuses, from the newest on, until it is told
 // that this is enough, or that was all. The second argument is by how much the
 // server's clock is ahead of ours. It returns false if there are more pages than
-// it may look at.
+// it may look at, or than the server shows. What is no status is passed over, and
+// makes an error in the end.
 func (t *Target) walk(ctx context.Context, account string, pages int, show func(s status, ahead time.Duration) bool) (complete bool, err error) {
 	query := url.Values{"limit": {strconv.Itoa(pageSize)}, "exclude_reblogs": {"true"}}
+	var odd error
 	for range pages {
 		var raw []json.RawMessage
 		resp, err := t.do(ctx, request{
@@ -113,20 +118,25 @@ func (t *Target) walk(ctx context.Context, account string, pages int, show func(
 		ahead := lookback.ClockAhead(resp.Header)
 		for _, item := range raw {
 			var s status
-			if json.Unmarshal(item, &s) != nil || s.ID == "" {
-				continue // one that nobody can read is not one of ours
+			if json.Unmarshal(item, &s) != nil || s.ID == "" || s.CreatedAt.IsZero() {
+				odd = errors.New("mastodon: list own statuses: the answer has something that is no status")
+				continue
 			}
 			last = s.ID
 			if isNull(s.Reblog) && !show(s, ahead) {
 				more = false
 			}
 		}
-		if !more || last == "" || last == query.Get("max_id") {
-			return true, nil
+		switch {
+		case !more || last == "":
+			return true, odd
+		case last == query.Get("max_id"):
+			// The same again. Some servers show the last one once more.
+			return len(raw) == 1, odd
 		}
 		query.Set("max_id", last)
 	}
-	return false, nil
+	return false, odd
 }
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || string(raw) == "null" }
@@ -136,7 +146,7 @@ func statusesOf(account string) string {
 }
 
 // Recover implements [syndicate.Recoverer]. It finds posts by their links, and
-// takes the oldest status of each. It looks at the account's newest 8,000.
+// takes the oldest status of each that is no answer. It looks at the account's newest 8,000.
 func (t *Target) Recover(ctx context.Context, posts []syndicate.Post) (map[string]syndicate.Receipt, error) {
 	found := map[string]syndicate.Receipt{}
 	account, err := t.ready(ctx)
@@ -146,7 +156,7 @@ func (t *Target) Recover(ctx context.Context, posts []syndicate.Post) (map[strin
 	since := lookback.FirstPublished(posts)
 	complete, err := t.walk(ctx, account, maxRecoverPages, func(s status, ahead time.Duration) bool {
 		for _, p := range posts {
-			if s.isAbout(p.IsAbout) {
+			if !s.isReply() && s.isAbout(p.IsAbout) {
 				found[p.ID] = s.receipt()
 			}
 		}

@@ -164,7 +164,7 @@ func (t *Target) do(ctx context.Context, r request, answer any) (*call.Response,
 	if err != nil {
 		return nil, err
 	}
-	if err := resp.Check(name, nil); err != nil {
+	if err := resp.Check(name, t.detail); err != nil {
 		return resp, explain(resp, err)
 	}
 	if answer != nil {
@@ -173,6 +173,12 @@ func (t *Target) do(ctx context.Context, r request, answer any) (*call.Response,
 		}
 	}
 	return resp, nil
+}
+
+// detail is what the server says about an error, without the token: what is
+// between us and the server may repeat the request.
+func (t *Target) detail(body []byte) string {
+	return strings.ReplaceAll(call.Detail(body), t.token(), "[redacted]")
 }
 
 // explain adds to an error what to do about it, and when.

@@ -693,10 +693,110 @@ func TestStrangeAnswersAreUnknown(t *testing.T) {
 			t.Errorf("%s: %v, want an error that promises nothing", name, err)
 		}
 		_, err = target.Reconcile(t.Context(), syndicate.Attempt{Key: "k", Body: []byte(`{"text":"hello"}`), Last: time.Now().Add(-time.Hour)})
-		if e, ok := errors.AsType[*syndicate.Error](err); !ok || e.RetryAfter == 0 {
-			t.Errorf("%s: reconcile: %v, want it later: this process saw the attempt end just now", name, err)
+		if e, ok := errors.AsType[*syndicate.Error](err); err == nil || errors.Is(err, syndicate.ErrAbsent) || ok && e.Refused {
+			t.Errorf("%s: reconcile: %v, want it later: among the statuses is what nobody can read", name, err)
 		}
 		server.Close()
+	}
+}
+
+// What a server does not show may be there.
+func TestListsThatShowNotAllProveNothing(t *testing.T) {
+	other := func(id int) string {
+		return fmt.Sprintf(`{"id":"%d","created_at":%q,"content":"other"}`, id, time.Now().UTC().Format(time.RFC3339))
+	}
+	var page []string
+	for n := range 40 {
+		page = append(page, other(100-n))
+	}
+	full := "[" + strings.Join(page, ",") + "]"
+	for name, tt := range map[string]struct {
+		list   func(after string) string
+		absent bool
+	}{
+		"pages that do not end":   {func(string) string { return full }, false},
+		"a status without a time": {func(string) string { return `[{"id":"1","content":"x"}]` }, false},
+		"a time without a zone":   {func(string) string { return `[{"id":"1","created_at":"2026-05-06T10:00:00"}]` }, false},
+		"the last one once more": {func(after string) string {
+			return map[bool]string{true: full, false: "[" + other(61) + "]"}[after == ""]
+		}, true},
+		"all of them, on one page": {func(after string) string { return map[bool]string{true: full, false: "[]"}[after == ""] }, true},
+	} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("/api/v1/accounts/verify_credentials", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte(`{"id":"1"}`)) })
+		mux.HandleFunc("/api/v1/accounts/1/statuses", func(w http.ResponseWriter, r *http.Request) {
+			w.Write([]byte(tt.list(r.URL.Query().Get("max_id"))))
+		})
+		server := httptest.NewTLSServer(mux)
+		target, err := mastodon.New(mastodon.Config{Server: server.URL, Token: "secret", Client: server.Client()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		hour := time.Now().Add(-time.Hour)
+		_, err = target.Reconcile(t.Context(), syndicate.Attempt{Key: "k", Body: []byte(`{"text":"hello"}`), Created: hour, Last: hour})
+		if err == nil || errors.Is(err, syndicate.ErrAbsent) != tt.absent {
+			t.Errorf("%s: %v, want absent: %t", name, err, tt.absent)
+		}
+		server.Close()
+	}
+}
+
+// Who answers somebody with a link to the post does not announce it, and would
+// not want the answer edited or deleted.
+func TestAnswersAreNoAnnouncements(t *testing.T) {
+	bubble(t, mastodontest.Config{}, func(t *testing.T, fake *mastodontest.Server, _ *mastodon.Target) {
+		m := message(1)
+		client := pipe.Serve(t, between(fake, func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasSuffix(r.URL.Path, "/statuses") {
+				return false
+			}
+			fmt.Fprintf(w, `[{"id":"7","created_at":%q,"in_reply_to_id":"3","content":"<a href='%s'>x</a>"}]`, time.Now().UTC().Format(time.RFC3339), m.Link)
+			return true
+		}))
+		target := open(t, fake, client, mastodon.Config{})
+		a := deliver.Attempt(t, target, m)
+		a.Last = a.Created
+		<-time.After(time.Hour)
+		if r, err := target.Reconcile(t.Context(), a); !errors.Is(err, syndicate.ErrAbsent) {
+			t.Errorf("receipt %v, error %v, want ErrAbsent", r, err)
+		}
+		if found, err := target.Recover(t.Context(), []syndicate.Post{m.Post}); err != nil || len(found) != 0 {
+			t.Errorf("found %v, error %v, want nothing", found, err)
+		}
+	})
+}
+
+// That there is nothing at the address of no status does not say that one was
+// deleted.
+func TestReceiptsWithoutAnIDTouchNothing(t *testing.T) {
+	bubble(t, mastodontest.Config{}, func(t *testing.T, _ *mastodontest.Server, target *mastodon.Target) {
+		a := deliver.Attempt(t, target, message(1))
+		for _, id := range []string{"", ".", "..", "../accounts", "1?x=y"} {
+			receipt := syndicate.Receipt{ID: id, URL: "https://social.example/@blog/1"}
+			_, err := target.Edit(t.Context(), a, receipt)
+			for what, err := range map[string]error{"edit": err, "delete": target.Delete(t.Context(), receipt)} {
+				if e, ok := errors.AsType[*syndicate.Error](err); !ok || !e.Refused || e.Everything || !strings.Contains(e.Error(), "not known") {
+					t.Errorf("%s of %q: %v, want it refused", what, id, err)
+				}
+			}
+		}
+	})
+}
+
+// A proxy may repeat what was asked for.
+func TestEchoesTellNoSecret(t *testing.T) {
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadGateway)
+		fmt.Fprintf(w, "no route for %q", r.Header["Authorization"])
+	}))
+	defer server.Close()
+	target, err := mastodon.New(mastodon.Config{Server: server.URL, Token: "canary", Client: server.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = target.Send(t.Context(), syndicate.Attempt{Key: "k", Body: []byte(`{"text":"hello"}`)})
+	if err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "no route") {
+		t.Errorf("error %v, want what the proxy says without the token", err)
 	}
 }
 

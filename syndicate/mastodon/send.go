@@ -33,8 +33,9 @@ type status struct {
 		ID          string
 		Description string
 	} `json:"media_attachments"`
-	Card   *struct{ URL string }
-	Reblog json.RawMessage
+	Card    *struct{ URL string }
+	Reblog  json.RawMessage
+	ReplyTo json.RawMessage `json:"in_reply_to_id"`
 }
 
 // receipt returns how the status is known.

@@ -19,8 +19,12 @@ const slack = 2 * time.Minute
 // Since returns when the announcement of an attempt can have been made at the
 // earliest, by our clock. What is older is not it, if only its link is the same.
 func Since(a syndicate.Attempt) time.Time {
-	if now := time.Now(); a.Created.After(now) {
-		return now.AddDate(0, 0, -1) // the clock was set back, nobody knows by how much
+	latest := time.Now()
+	if !a.Last.IsZero() && a.Last.Before(latest) {
+		latest = a.Last
+	}
+	if a.Created.After(latest) {
+		return latest.AddDate(0, 0, -1) // the clock was set back, nobody knows by how much
 	}
 	return a.Created.Add(-slack)
 }

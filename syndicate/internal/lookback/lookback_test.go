@@ -24,6 +24,11 @@ func TestSinceAllowsForClocks(t *testing.T) {
 				t.Errorf("created %s: since %s, want %s", created, got, want)
 			}
 		}
+		// It was set back while the attempt was under way, and has passed since.
+		a := syndicate.Attempt{Created: now.Add(-time.Hour), Last: now.Add(-2 * time.Hour)}
+		if got, want := lookback.Since(a), now.Add(-26*time.Hour); !got.Equal(want) {
+			t.Errorf("ended before it was created: since %s, want %s", got, want)
+		}
 		for date, want := range map[string]time.Duration{
 			"": 0, "yesterday": 0, now.Add(time.Hour).UTC().Format(http.TimeFormat): time.Hour,
 		} {
