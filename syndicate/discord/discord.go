@@ -95,7 +95,8 @@ func apiOf(webhook syndicate.Secret) string {
 	if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return endpoint
 	}
-	return u.Scheme + "://" + u.Host + "/api/v10"
+	before, _, _ := strings.Cut(u.Path, "/webhooks/")
+	return u.Scheme + "://" + u.Host + before
 }
 
 func (c Config) check() error {

@@ -125,7 +125,15 @@ func (s *Server) routes() {
 }
 
 // ServeHTTP implements [http.Handler].
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+//
+// As at Discord a path may leave out the version, as addresses of webhooks do.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if rest, ok := strings.CutPrefix(r.URL.Path, "/api/webhooks/"); ok {
+		r = r.Clone(r.Context())
+		r.URL.Path = "/api/v10/webhooks/" + rest
+	}
+	s.mux.ServeHTTP(w, r)
+}
 
 // maxBody is how long a request may be.
 const maxBody = 8 << 20
