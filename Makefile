@@ -24,9 +24,9 @@ test: install lint
 	XESITE_TEST_REQUIRE=1 go test -race -p 1 -timeout 20m ./...
 
 # The same proofs at full length: hundreds of kills, hours of traffic. It takes
-# about half an hour.
+# about two hours, most of them for announcements at the pace of real servers.
 soak: install
-	XESITE_TEST_REQUIRE=1 XESITE_TEST_SOAK=1 go test -count 1 -p 1 -timeout 90m -v -run 'Soak' ./xesite/... ./syndicate/... ./example
+	XESITE_TEST_REQUIRE=1 XESITE_TEST_SOAK=1 go test -count 1 -p 1 -timeout 180m -v -run 'Soak|Killed' ./xesite/... ./syndicate/... ./example
 
 lint: $(STATICCHECK) $(GOFUMPT)
 	go vet ./...

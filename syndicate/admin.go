@@ -4,13 +4,16 @@
 package syndicate
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html/template"
 	"io"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -35,6 +38,8 @@ func (s *Syndicator) AdminHandler() http.Handler {
 	mux.HandleFunc("POST /api/syndication/recover", s.adminRecover)
 	command := func(name string, do func(ctx context.Context, target, key string, r *http.Request) error) {
 		mux.HandleFunc("POST /api/syndication/{target}/{id}/"+name, func(w http.ResponseWriter, r *http.Request) {
+			const most = 16 << 10
+			r.Body = http.MaxBytesReader(w, r.Body, most)
 			// A command must not end half way when the client leaves.
 			err := do(context.WithoutCancel(r.Context()), r.PathValue("target"), r.PathValue("id"), r)
 			answerCommand(w, r, name, err)
@@ -62,17 +67,30 @@ var errBadRequest = errors.New("bad request")
 // confirmedAddress takes the address out of a form or a JSON body, which may be
 // empty.
 func confirmedAddress(r *http.Request) (string, error) {
-	body := http.MaxBytesReader(nil, r.Body, 16<<10)
-	if r.FormValue("page") != "" || r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
-		return r.FormValue("url"), nil
+	wrong := fmt.Errorf(`%w: the body must be like {"url": "https://…"}`, errBadRequest)
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", errBadRequest, err)
+	}
+	body = bytes.TrimSpace(body)
+	if len(body) == 0 {
+		return "", nil
+	}
+	// By what it is and not by what it is called: curl calls all of it a form.
+	if body[0] != '{' {
+		form, err := url.ParseQuery(string(body))
+		if err != nil || !form.Has("url") {
+			return "", wrong
+		}
+		return form.Get("url"), nil
 	}
 	var fields struct {
 		URL string `json:"url"`
 	}
-	d := json.NewDecoder(body)
+	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&fields); err != nil && !errors.Is(err, io.EOF) {
-		return "", errors.Join(errBadRequest, errors.New(`the body must be like {"url": "https://…"}`))
+	if d.Decode(&fields) != nil || d.Decode(new(any)) != io.EOF {
+		return "", wrong
 	}
 	return fields.URL, nil
 }
@@ -87,7 +105,7 @@ func answerCommand(w http.ResponseWriter, r *http.Request, name string, err erro
 		answer(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 	case err != nil:
 		answer(w, http.StatusInternalServerError, map[string]string{"error": err.Error()})
-	case r.FormValue("page") != "": // a button of the page
+	case r.URL.Query().Get("page") != "": // a button of the page
 		http.Redirect(w, r, "/syndication", http.StatusSeeOther)
 	default:
 		answer(w, http.StatusOK, map[string]string{"done": name})
@@ -96,6 +114,7 @@ func answerCommand(w http.ResponseWriter, r *http.Request, name string, err erro
 
 func answer(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Content-Type-Options", "nosniff") // texts of others are in it
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
@@ -160,5 +179,6 @@ func (s *Syndicator) adminPage(w http.ResponseWriter, r *http.Request) {
 	}
 	const most = 200 // the newest, and first those that wait for somebody
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
 	page.Execute(w, map[string]any{"Status": s.Status(), "Entries": entries[:min(len(entries), most)]})
 }

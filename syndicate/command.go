@@ -23,23 +23,32 @@ var (
 	errAddress = errors.New("not an address")
 )
 
-// Retry has something done that is parked, waits or was forgotten, and has a post
-// announced that was taken as seen, if it was observed. The key is [Post.Key].
+// Retry has something done that is parked or waits, or else what was forgotten,
+// and has a post announced that was taken as seen, if it was observed. A removal
+// that was forgotten is not revived: that is what [Syndicator.Delete] is for. The
+// key is [Post.Key].
 //
-// Whoever retries what is parked with [ReasonUnknown] should have looked that it
-// is not on the network: it is sent again.
+// Whoever retries what is parked with [ReasonUnknown] or [ReasonDamaged] should
+// have looked that it is not on the network: it is sent again.
 func (s *Syndicator) Retry(ctx context.Context, target, key string) error {
+	waits := false
 	err := s.command(ctx, target, key, func(e *entry) (record, bool, error) {
 		next := e.record
 		switch e.State {
 		case Confirmed:
 			return record{}, false, nil
+		case Forgotten:
+			if waits || e.op == OpDelete || s.anyWaits(target, key) {
+				return record{}, false, nil
+			}
 		case Attempting:
 			if !e.Ended {
 				return record{}, false, fmt.Errorf("%w: it is under way, or its outcome is not known yet; wait a moment", ErrState)
 			}
+			waits = true
 			return record{}, false, nil // is looked at again
 		}
+		waits = true
 		next.State, next.Reason, next.Error, next.Due = Planned, "", "", time.Time{}
 		next.Planned = time.Now().UTC()
 		if e.op == OpDelete {
@@ -66,19 +75,31 @@ func (s *Syndicator) announceSeen(ctx context.Context, target, key string) error
 	if err != nil {
 		return fmt.Errorf("syndicate: post %q: %w", p.ID, err)
 	}
-	defer s.workers[target].wake()
+	defer s.workers[target].forgive()
 	return s.record(ctx, ref{target, OpAnnounce, key}, nil, rec)
 }
 
+// anyWaits reports whether something about a post is parked or not done yet.
+func (s *Syndicator) anyWaits(target, key string) bool {
+	return slices.ContainsFunc([]Op{OpAnnounce, OpEdit, OpDelete}, func(op Op) bool {
+		e := s.ledger.get(ref{target, op, key})
+		return e != nil && e.State != Confirmed && e.State != Forgotten
+	})
+}
+
 // Confirm says that a post is announced at a target, by whatever means, at an
-// address there, which may be empty. It is not sent any more.
+// address there, which may be empty. It is not sent any more; nor is an edit that
+// waits. With an address it also corrects the one of an announcement that is
+// confirmed.
 func (s *Syndicator) Confirm(ctx context.Context, target, key, address string) error {
 	if err := checkURL("the address", address, true); err != nil {
 		return fmt.Errorf("syndicate: %w: %w", errAddress, err)
 	}
 	return s.command(ctx, target, key, func(e *entry) (record, bool, error) {
 		switch {
-		case e.op != OpAnnounce && e.final():
+		case e.op == OpDelete, e.op == OpEdit && (e.State == Confirmed || e.State == Forgotten):
+			return record{}, false, nil
+		case e.State == Confirmed && (address == "" || address == e.Receipt.URL):
 			return record{}, false, nil
 		case e.State == Attempting && !e.Ended:
 			return record{}, false, fmt.Errorf("%w: it is under way; wait a moment", ErrState)
@@ -111,7 +132,7 @@ func (s *Syndicator) Forget(ctx context.Context, target, key string) error {
 
 // Delete takes an announcement back, whether or not the page is there.
 func (s *Syndicator) Delete(ctx context.Context, target, key string) error {
-	d, err := s.find(ctx, target)
+	d, err := s.find(ctx, target, key)
 	if err != nil {
 		return err
 	}
@@ -131,9 +152,12 @@ func (s *Syndicator) Delete(ctx context.Context, target, key string) error {
 	return nil
 }
 
-// find returns a target whose records are loaded.
-func (s *Syndicator) find(ctx context.Context, target string) (*destination, error) {
+// find returns a target whose records are loaded, if the key is one.
+func (s *Syndicator) find(ctx context.Context, target, key string) (*destination, error) {
 	d := s.targets[target]
+	if !validKey(key) {
+		return nil, fmt.Errorf("syndicate: post %q: %w; want 16 hexadecimal digits", shorten(key), ErrNoEntry)
+	}
 	if d == nil {
 		return nil, fmt.Errorf("syndicate: target %q: %w; there are %q", target, ErrNoEntry, slices.Sorted(maps.Keys(s.targets)))
 	}
@@ -146,7 +170,7 @@ func (s *Syndicator) find(ctx context.Context, target string) (*destination, err
 // command changes the records of a post at a target. A change returns false for
 // what it leaves as it is.
 func (s *Syndicator) command(ctx context.Context, target, key string, change func(*entry) (record, bool, error)) error {
-	if _, err := s.find(ctx, target); err != nil {
+	if _, err := s.find(ctx, target, key); err != nil {
 		return err
 	}
 	found := false
@@ -157,6 +181,9 @@ func (s *Syndicator) command(ctx context.Context, target, key string, change fun
 				return record{}, false, nil
 			}
 			found = true
+			if old, err = s.mended(old); err != nil {
+				return record{}, false, err
+			}
 			next, did, err = change(old)
 			return next, did, err
 		})
@@ -172,6 +199,27 @@ func (s *Syndicator) command(ctx context.Context, target, key string, change fun
 		return fmt.Errorf("syndicate: %s at %q: %w", key, target, ErrNoEntry)
 	}
 	return nil
+}
+
+// mended returns an entry about which a person can decide: in place of a record
+// that is damaged one of the post as the site has it now. It is taken for one that
+// may be on the network.
+func (s *Syndicator) mended(e *entry) (*entry, error) {
+	if e.fault == nil {
+		return e, nil
+	}
+	p, ok := s.observed(e.key)
+	if !ok || e.again {
+		return nil, fmt.Errorf("%w: %w", ErrState, e.fault)
+	}
+	rec, err := newRecord(e.op, p)
+	if err != nil {
+		return nil, err
+	}
+	rec.State, rec.Reason, rec.Error, rec.Unknown = Parked, ReasonDamaged, e.Error, rec.Planned
+	after := *e
+	after.record, after.fault = rec, nil
+	return &after, nil
 }
 
 // tellOf tells of what a command has made of an entry.

@@ -5,11 +5,13 @@ package syndicate
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"text/template"
@@ -48,7 +50,7 @@ type Config struct {
 
 	// MinBackoff and MaxBackoff are how long is waited after the first failure
 	// and at most, unless the network says otherwise. If zero, they are five
-	// seconds and fifteen minutes. What only a person can mend, such as a wrong
+	// seconds and fifteen minutes, or as the other one if that is beyond. What only a person can mend, such as a wrong
 	// password, is tried again after four times MaxBackoff.
 	MinBackoff, MaxBackoff time.Duration
 
@@ -62,9 +64,11 @@ type Config struct {
 	// OnPreview is told what a dry run would have announced. It may be nil.
 	OnPreview func(Preview)
 
-	// OnEvent is told of everything that comes to an end: see [Event]. It is
-	// called by one goroutine for each target, and must not wait for the
-	// Syndicator. It may be nil.
+	// OnEvent is told of everything that comes about: see [Event]. It may be
+	// called by several goroutines at once. What it tells of is recorded already;
+	// until it returns, nothing else is done at that target, so it should be
+	// quick, and it must not call Observe, Removed or Delete. If it panics, that
+	// is logged. It may be nil.
 	OnEvent func(Event)
 
 	// Logger gets a line for each event. If nil, there is no log.
@@ -99,8 +103,10 @@ type Destination struct {
 	//	.Hashtags   the tags as hashtags
 	//
 	// with the function join of a list and a separator. The text is shortened
-	// to what the network allows; a link always stays whole, and is put at the
-	// end if the text has none. If empty, it is the target's, see [Defaulter].
+	// to what the network allows; a link in it always stays whole. What becomes
+	// of a link that the text has not got depends on the network: it is put at
+	// the end, or in the card beside the text. If empty, it is the target's, see
+	// [Defaulter].
 	Template string
 
 	// UTM is added to the link.
@@ -145,8 +151,12 @@ func (c Config) withDefaults() Config {
 	c.MaxPerRun = cmp.Or(c.MaxPerRun, 3)
 	c.Timeout = cmp.Or(c.Timeout, time.Minute)
 	c.GiveUp = cmp.Or(c.GiveUp, 7*24*time.Hour)
-	c.MinBackoff = cmp.Or(c.MinBackoff, 5*time.Second)
-	c.MaxBackoff = cmp.Or(c.MaxBackoff, 15*time.Minute)
+	shortest, longest := 5*time.Second, 15*time.Minute
+	if c.MaxBackoff > 0 {
+		shortest = min(shortest, c.MaxBackoff)
+	}
+	c.MinBackoff = cmp.Or(c.MinBackoff, shortest)
+	c.MaxBackoff = cmp.Or(c.MaxBackoff, max(longest, c.MinBackoff))
 	c.Page.Patience = cmp.Or(c.Page.Patience, time.Hour)
 	if c.Page.Client == nil {
 		c.Page.Client = &http.Client{}
@@ -176,8 +186,8 @@ func (c Config) check() error {
 			errs = append(errs, fmt.Errorf("%s is %s, and must not be negative", d.field, d.value))
 		}
 	}
-	if c.MinBackoff > c.MaxBackoff {
-		errs = append(errs, fmt.Errorf("MinBackoff is %s, more than MaxBackoff of %s", c.MinBackoff, c.MaxBackoff))
+	if set := c.withDefaults(); set.MinBackoff > set.MaxBackoff {
+		errs = append(errs, fmt.Errorf("MinBackoff is %s, more than MaxBackoff of %s", set.MinBackoff, set.MaxBackoff))
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Targets)) {
 		if err := c.Targets[name].check(name); err != nil {
@@ -213,10 +223,11 @@ type destination struct {
 	name     string
 	text     *template.Template
 	defaults Defaults
+	turn     chan struct{} // holds a token: one call of the target at a time
 }
 
 func newDestination(name string, d Destination) (*destination, error) {
-	dst := &destination{Destination: d, name: name}
+	dst := &destination{Destination: d, name: name, turn: make(chan struct{}, 1)}
 	if t, ok := d.Target.(Defaulter); ok {
 		dst.defaults = t.Defaults()
 	}
@@ -224,6 +235,24 @@ func newDestination(name string, d Destination) (*destination, error) {
 	var err error
 	dst.text, err = parseTemplate(cmp.Or(d.Template, dst.defaults.Template, DefaultTemplate))
 	return dst, err
+}
+
+// exclusively calls the target when nobody else does. If it panics, that is an
+// error whose outcome nobody knows: one target must not take the program with it,
+// which would do the same again after each start.
+func (d *destination) exclusively(ctx context.Context, call func() error) (err error) {
+	select {
+	case d.turn <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the target, which is busy: %w", ctx.Err())
+	}
+	defer func() { <-d.turn }()
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("the target panicked: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return call()
 }
 
 // edits reports whether edits are made on the network.

@@ -18,12 +18,24 @@ import (
 // step does what is to be done next about an entry.
 func (w *worker) step(ctx context.Context, e *entry) {
 	var err error
-	if e.State == Attempting {
+	switch {
+	case e.again:
+		if _, err = w.s.ledger.refresh(ctx, e.ref); err != nil {
+			w.failed(e.ref, err)
+			return // it was told, and concerns nothing else
+		}
+	case e.State == Attempting:
 		err = w.settle(ctx, e)
-	} else {
+	default:
 		err = w.try(ctx, e)
 	}
-	if err == nil || errors.Is(err, errMoved) {
+	if errors.Is(err, errMoved) {
+		// Somebody else has ended what kept an edit from being planned, and may
+		// not know of it.
+		w.planAgain(ctx)
+		return
+	}
+	if err == nil {
 		return
 	}
 	// It is the store that does not work. Nothing can be done without it.
@@ -34,8 +46,14 @@ func (w *worker) step(ctx context.Context, e *entry) {
 // try makes an attempt at what is planned, if the time has come. Errors, here and
 // below, are those of the store.
 func (w *worker) try(ctx context.Context, e *entry) error {
+	if e.op == OpEdit && w.s.ledger.get(ref{e.target, OpDelete, e.key}).is(Confirmed) {
+		return w.drop(ctx, e, "the announcement was taken back")
+	}
 	if ok, err := w.gate(ctx, e); !ok {
 		return err
+	}
+	if announced := w.s.ledger.get(ref{e.target, OpAnnounce, e.key}); e.op == OpDelete && !announced.is(Confirmed) {
+		return w.withdraw(ctx, e, announced)
 	}
 	ready, err := w.compose(ctx, e)
 	if err != nil {
@@ -44,7 +62,53 @@ func (w *worker) try(ctx context.Context, e *entry) error {
 	if e.op == OpEdit && ready.BodyHash == e.Shown {
 		return w.confirm(ctx, e, e.Receipt) // the announcement shows what it should
 	}
+	if err := w.prepare(ctx); err != nil {
+		return w.notSent(ctx, e, err)
+	}
 	return w.attempt(ctx, e, ready)
+}
+
+// prepare has the target get ready.
+func (w *worker) prepare(ctx context.Context) error {
+	p, ok := w.d.Target.(Preparer)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.s.cfg.Timeout)
+	defer cancel()
+	return w.d.exclusively(ctx, func() error { return p.Prepare(ctx) })
+}
+
+// is reports whether an entry is in a state. It may be nil.
+func (e *entry) is(s State) bool { return e != nil && e.State == s }
+
+// withdraw takes an announcement back that is not confirmed. It may be nil.
+func (w *worker) withdraw(ctx context.Context, e, announced *entry) error {
+	const why = "the page is gone"
+	switch {
+	case announced == nil || announced.State == Forgotten:
+		return w.drop(ctx, e, "there is no announcement")
+	case announced.unsent() && announced.fault == nil && announced.Unknown.IsZero():
+		if err := w.drop(ctx, announced, why); err != nil {
+			return err
+		}
+		return w.drop(ctx, e, why)
+	case announced.State == Parked:
+		return w.park(ctx, e, announced.Reason, errors.New("the announcement waits for a person: decide about that, and send this again"))
+	}
+	w.notUntil[e.ref] = time.Now().Add(w.s.cfg.MinBackoff)
+	return nil
+}
+
+// drop forgets what makes no sense any more.
+func (w *worker) drop(ctx context.Context, e *entry, why string) error {
+	next := e.record
+	next.State, next.Reason, next.Error, next.Ended = Forgotten, "", why, false
+	after, err := w.write(ctx, e, next)
+	if err == nil {
+		w.s.tellOf(ctx, after)
+	}
+	return err
 }
 
 // gate reports whether the page of a post is as it has to be.
@@ -60,7 +124,13 @@ func (w *worker) gate(ctx context.Context, e *entry) (ok bool, err error) {
 	if wrong == nil || ctx.Err() != nil {
 		return wrong == nil, nil
 	}
-	if time.Since(e.Planned) > w.s.cfg.Page.Patience {
+	// From the first look on, and not from the planning: nobody may have looked
+	// for hours.
+	if w.waiting[e.ref].IsZero() {
+		w.waiting[e.ref] = time.Now()
+	}
+	if time.Since(w.waiting[e.ref]) > w.s.cfg.Page.Patience || time.Since(e.Planned) > w.s.cfg.GiveUp {
+		delete(w.waiting, e.ref)
 		return false, w.park(ctx, e, ReasonPage, wrong)
 	}
 	if w.notUntil[e.ref].IsZero() {
@@ -97,7 +167,11 @@ func (w *worker) compose(ctx context.Context, e *entry) (record, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, w.s.cfg.Timeout)
 	defer cancel()
-	if next.Body, err = w.d.body(ctx, m); err != nil {
+	err = w.d.exclusively(ctx, func() (err error) {
+		next.Body, err = w.d.body(ctx, m)
+		return err
+	})
+	if err != nil {
 		return record{}, err
 	}
 	sum := sha256.Sum256(next.Body)
@@ -139,16 +213,28 @@ func (w *worker) attempt(ctx context.Context, e *entry, next record) error {
 	next.Holder, next.Timeout = rand.Text(), w.s.cfg.Timeout
 	next.Attempts++
 	claimed, err := w.s.ledger.put(ctx, e.ref, e, next)
+	if errors.Is(err, errTooLarge) {
+		return w.park(ctx, e, ReasonRefused, err)
+	}
 	if err != nil {
 		return err
 	}
-	receipt, err := w.call(send, claimed)
+	var receipt Receipt
+	called := false
+	err = w.d.exclusively(send, func() (err error) {
+		// Clocks that stand still while the machine sleeps are not asked alone.
+		if time.Now().Round(0).Sub(started.Round(0)) > w.s.cfg.Timeout {
+			return &Error{Err: errors.New("the program was held up before it could send"), NotSent: true}
+		}
+		called = true
+		receipt, err = w.call(send, claimed)
+		return err
+	})
 	took := time.Since(started)
-	known, _ := errors.AsType[*Error](err)
 	switch {
 	case err == nil:
 		return w.confirmAfter(ctx, claimed, receipt, took)
-	case known != nil && known.NotSent:
+	case !called || knownOf(err).NotSent:
 		return w.notSent(ctx, claimed, err)
 	}
 	return w.unknown(ctx, claimed, err)
@@ -183,7 +269,14 @@ func (w *worker) call(ctx context.Context, e *entry) (Receipt, error) {
 		}
 		return w.d.Target.(Editor).Edit(ctx, e.attempt(), announced.Receipt)
 	case OpDelete:
-		return e.Receipt, w.d.Target.(Deleter).Delete(ctx, e.Receipt)
+		r := e.Receipt
+		if announced := w.s.ledger.get(ref{e.target, OpAnnounce, e.key}); r.ID == "" && announced.is(Confirmed) {
+			r = announced.Receipt
+		}
+		if r.ID == "" {
+			return r, &Error{Err: errors.New("it is not known what the network calls the announcement"), NotSent: true, Refused: true}
+		}
+		return r, w.d.Target.(Deleter).Delete(ctx, r)
 	}
 	return w.d.Target.Send(ctx, e.attempt())
 }
@@ -211,8 +304,12 @@ func (w *worker) settle(ctx context.Context, e *entry) error {
 	}
 	look, cancel := context.WithTimeout(ctx, w.s.cfg.Timeout)
 	defer cancel()
-	receipt, err := r.Reconcile(look, e.attempt())
-	known, _ := errors.AsType[*Error](err)
+	var receipt Receipt
+	err := w.d.exclusively(look, func() (err error) {
+		receipt, err = r.Reconcile(look, e.attempt())
+		return err
+	})
+	known := knownOf(err)
 	switch {
 	case err == nil:
 		return w.confirm(ctx, e, receipt)
@@ -220,7 +317,7 @@ func (w *worker) settle(ctx context.Context, e *entry) error {
 		return w.absent(ctx, e)
 	case ctx.Err() != nil:
 		return nil
-	case known != nil && known.Refused && !known.Everything, time.Since(e.Planned) > w.s.cfg.GiveUp:
+	case known.Refused && !known.Everything, time.Since(e.Planned) > w.s.cfg.GiveUp:
 		return w.park(ctx, e, ReasonUnknown, fmt.Errorf("%s; then: %w", e.Error, err))
 	}
 	event := e.event(OutcomeUnknown)
@@ -232,6 +329,9 @@ func (w *worker) settle(ctx context.Context, e *entry) error {
 // absent has an attempt made again that came to nothing. What is sent stays the
 // same, in case that the network was wrong.
 func (w *worker) absent(ctx context.Context, e *entry) error {
+	if time.Since(e.Planned) > w.s.cfg.GiveUp {
+		return w.park(ctx, e, ReasonGaveUp, errors.New(e.Error))
+	}
 	next := e.record
 	next.State, next.Ended = Planned, false
 	_, err := w.write(ctx, e, next)
@@ -241,10 +341,12 @@ func (w *worker) absent(ctx context.Context, e *entry) error {
 // unknown records that an attempt has ended of which nobody knows the outcome.
 func (w *worker) unknown(ctx context.Context, e *entry, cause error) error {
 	next := e.record
-	next.Ended, next.Unknown, next.Error, next.Shown = true, time.Now().UTC(), cause.Error(), ""
+	next.Ended, next.Unknown, next.Error, next.Shown = true, time.Now().UTC(), head(cause.Error(), maxError), ""
 	next.Due = w.failed(e.ref, cause).UTC() // not sent again before
 	_, reconciles := w.d.Target.(Reconciler)
 	switch {
+	case e.op != OpAnnounce && time.Since(e.Planned) > w.s.cfg.GiveUp:
+		next.State, next.Reason, next.Ended = Parked, ReasonGaveUp, false
 	case e.op != OpAnnounce: // can be repeated
 		next.State, next.Ended = Planned, false
 	case !reconciles:
@@ -274,15 +376,15 @@ func (w *worker) notSent(ctx context.Context, e *entry, cause error) error {
 		return nil
 	}
 	at := w.failed(e.ref, cause)
-	known, _ := errors.AsType[*Error](cause)
+	known := knownOf(cause)
 	switch {
-	case known != nil && known.Refused && !known.Everything:
+	case known.Refused && !known.Everything:
 		return w.park(ctx, e, ReasonRefused, cause)
 	case time.Since(e.Planned) > w.s.cfg.GiveUp:
 		return w.park(ctx, e, ReasonGaveUp, cause)
 	}
 	next := e.record
-	next.State, next.Error, next.Due = Planned, cause.Error(), at.UTC()
+	next.State, next.Error, next.Due = Planned, head(cause.Error(), maxError), at.UTC()
 	if e.Unknown.IsZero() && e.op != OpDelete {
 		next.unfreeze()
 	}
@@ -305,7 +407,7 @@ func (r *record) unfreeze() {
 // park leaves an entry to a person.
 func (w *worker) park(ctx context.Context, e *entry, reason Reason, cause error) error {
 	next := e.record
-	next.State, next.Reason, next.Error, next.Ended = Parked, reason, cause.Error(), false
+	next.State, next.Reason, next.Error, next.Ended = Parked, reason, head(cause.Error(), maxError), false
 	if reason != ReasonUnknown && e.Unknown.IsZero() && e.op != OpDelete {
 		next.unfreeze()
 	}
@@ -362,7 +464,10 @@ func (w *worker) merge(ctx context.Context, e *entry, receipt Receipt, took time
 		if now != nil {
 			next.version = now.version
 			doubled = now.State == Confirmed && now.Receipt.ID != receipt.ID
-			if now.State == Confirmed {
+			// Edits are made again by whoever has taken one over, and may have been
+			// followed by others: an old one does not say what is there now.
+			later := e.op == OpEdit && !bytes.Equal(now.raw, e.raw)
+			if now.State == Confirmed || later {
 				return record{}, false, nil
 			}
 		}
@@ -389,5 +494,13 @@ func (w *worker) merge(ctx context.Context, e *entry, receipt Receipt, took time
 func (r *record) confirmed(receipt Receipt) {
 	r.State, r.Reason, r.Error, r.Ended = Confirmed, "", "", false
 	r.Post, r.Body, r.Holder, r.Due, r.Unknown = nil, nil, "", time.Time{}, time.Time{}
-	r.Receipt, r.Done, r.Shown = receipt, time.Now().UTC(), r.BodyHash
+	r.Done, r.Shown = time.Now().UTC(), r.BodyHash
+	// One that is too long to be kept is worth less than the record.
+	r.Receipt = Receipt{}
+	if len(receipt.ID) <= maxReceipt {
+		r.Receipt.ID = receipt.ID
+	}
+	if len(receipt.URL) <= maxReceipt {
+		r.Receipt.URL = receipt.URL
+	}
 }

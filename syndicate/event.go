@@ -6,6 +6,7 @@ package syndicate
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"time"
 )
 
@@ -72,9 +73,15 @@ func (s *Syndicator) tell(ctx context.Context, e Event) {
 		attrs = append(attrs, slog.String("err", e.Err.Error()))
 	}
 	s.cfg.Logger.LogAttrs(ctx, level, "syndication", attrs...)
-	if s.cfg.OnEvent != nil {
-		s.cfg.OnEvent(e)
+	if s.cfg.OnEvent == nil {
+		return
 	}
+	defer func() {
+		if r := recover(); r != nil { // what it is told of has happened all the same
+			s.cfg.Logger.ErrorContext(ctx, "OnEvent panicked", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	s.cfg.OnEvent(e)
 }
 
 // event is what all events about a record have in common.

@@ -24,10 +24,13 @@ import (
 type ledger struct {
 	store Store
 
+	loading sync.Mutex // one load at a time, so that an older one does not end later
+
 	mu      sync.Mutex
 	loaded  bool
 	entries map[ref]*entry   // guarded by mu; an entry is replaced, not changed
 	seen    map[string]*seen // guarded by mu; by target, missing if it has no mark
+	blind   map[string]error // guarded by mu; by target, why its seen posts are not known
 }
 
 // entry is a record as it lies in the store.
@@ -36,6 +39,8 @@ type entry struct {
 	raw []byte
 	record
 	since time.Time // when this instance first found it like this, for others' claims
+	fault error     // why it cannot be read; then the record says only that
+	again bool      // it could not be loaded, which may pass
 }
 
 // seen are posts that are not announced at a target because they were there
@@ -58,8 +63,12 @@ const (
 	maxSeen = 3000
 )
 
-// load reads what is not in memory yet, and with again everything.
+// load reads what is not in memory yet, and with again everything that may have
+// changed. A record that cannot be read is no error here: it becomes an entry that
+// says so and keeps others out, see [ledger.faults].
 func (l *ledger) load(ctx context.Context, again bool) error {
+	l.loading.Lock()
+	defer l.loading.Unlock()
 	l.mu.Lock()
 	done := l.loaded && !again
 	l.mu.Unlock()
@@ -72,11 +81,13 @@ func (l *ledger) load(ctx context.Context, again bool) error {
 	}
 	for _, key := range keys {
 		r, ok := parseRef(key)
-		if e := l.get(r); !ok || e != nil && (e.State == Confirmed || e.State == Forgotten) {
+		if e := l.get(r); !ok || e != nil && e.op == OpAnnounce && e.State == Confirmed {
 			continue // those stay what they are, and are the most
 		}
-		if _, err := l.refresh(ctx, r); err != nil {
+		if _, err := l.refresh(ctx, r); err != nil && ctx.Err() != nil {
 			return err
+		} else if err != nil {
+			l.unreadable(r, err)
 		}
 	}
 	if err := l.loadSeen(ctx); err != nil {
@@ -90,33 +101,78 @@ func (l *ledger) load(ctx context.Context, again bool) error {
 
 // refresh reads one record, and returns nil if there is none.
 func (l *ledger) refresh(ctx context.Context, r ref) (*entry, error) {
-	raw, err := load(ctx, l.store, r.String())
-	if err != nil {
-		return nil, err
-	}
-	if raw == nil {
+	for {
+		before := l.get(r)
+		raw, err := load(ctx, l.store, r.String())
+		if err != nil {
+			return nil, err
+		}
 		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.entries, r)
-		return nil, nil
+		moved := l.entries[r] != before // what was read may be older than that
+		if !moved && raw == nil {
+			delete(l.entries, r)
+		}
+		if !moved && raw != nil {
+			before = l.keepLocked(r, raw)
+		}
+		l.mu.Unlock()
+		switch {
+		case !moved && raw == nil:
+			return nil, nil
+		case !moved:
+			return before, nil
+		}
 	}
-	return l.keep(r, raw)
 }
 
-// keep puts what lies in the store into memory.
-func (l *ledger) keep(r ref, raw []byte) (*entry, error) {
+// keep puts what was written to the store into memory.
+func (l *ledger) keep(r ref, raw []byte) *entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.entries[r]; e != nil && bytes.Equal(e.raw, raw) {
-		return e, nil
+	return l.keepLocked(r, raw)
+}
+
+func (l *ledger) keepLocked(r ref, raw []byte) *entry {
+	if e := l.entries[r]; e != nil && !e.again && bytes.Equal(e.raw, raw) {
+		return e
 	}
-	rec, err := parseRecord(raw)
-	if err != nil {
-		return nil, fmt.Errorf("record %s is damaged: %w; mend it, or remove it to lose what it says", r, err)
+	e := &entry{ref: r, raw: raw, since: time.Now()}
+	var err error
+	if e.record, err = parseRecord(raw); err != nil {
+		e.blame(fmt.Errorf("record %s is damaged: %w; mend or remove it, or decide here what is to be done about the post", r, err))
 	}
-	e := &entry{ref: r, raw: raw, record: rec, since: time.Now()}
 	l.entries[r] = e
-	return e, nil
+	return e
+}
+
+// unreadable notes that a record is there and cannot be loaded.
+func (l *ledger) unreadable(r ref, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if e := l.entries[r]; e != nil && !e.again {
+		return // what it was is better than nothing, and the store decides
+	}
+	e := &entry{ref: r, since: time.Now(), again: true}
+	e.blame(err)
+	l.entries[r] = e
+}
+
+// blame makes an entry one of a record that cannot be read. It is parked: the
+// post may have been announced.
+func (e *entry) blame(err error) {
+	e.fault = err
+	e.record = record{Op: e.op, State: Parked, Reason: ReasonDamaged, Error: head(err.Error(), maxError)}
+}
+
+// faults returns what is wrong with the records of a target.
+func (l *ledger) faults(target string) error {
+	l.mu.Lock()
+	errs := []error{l.blind[target]}
+	l.mu.Unlock()
+	for _, e := range l.all(target) {
+		errs = append(errs, e.fault)
+	}
+	return errors.Join(errs...)
 }
 
 // get returns what memory has of a record, or nil.
@@ -157,7 +213,7 @@ func (l *ledger) put(ctx context.Context, r ref, old *entry, next record) (*entr
 		return nil, err
 	}
 	if won {
-		return l.keep(r, raw)
+		return l.keep(r, raw), nil
 	}
 	if _, err := l.refresh(ctx, r); err != nil {
 		return nil, err
@@ -210,6 +266,14 @@ func (l *ledger) seenCount(target string) int {
 	return 0
 }
 
+// sight returns nil, or why it is not known which posts a target has seen. Then
+// nothing new can be planned there.
+func (l *ledger) sight(target string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.blind[target]
+}
+
 // loadSeen reads the posts that were seen, of all targets.
 func (l *ledger) loadSeen(ctx context.Context) error {
 	keys, err := l.store.Keys(ctx, seenPrefix)
@@ -217,6 +281,7 @@ func (l *ledger) loadSeen(ctx context.Context) error {
 		return fmt.Errorf("list records: %w", err)
 	}
 	all := map[string]map[int]seenPage{}
+	blind := map[string]error{}
 	for _, key := range keys {
 		target, number, _ := strings.Cut(strings.TrimPrefix(key, seenPrefix), "/")
 		n, err := strconv.Atoi(number)
@@ -224,12 +289,18 @@ func (l *ledger) loadSeen(ctx context.Context) error {
 			continue
 		}
 		raw, err := load(ctx, l.store, key)
-		if err != nil {
+		if err != nil && ctx.Err() != nil {
 			return err
 		}
 		page := seenPage{raw: raw}
-		if err := json.Unmarshal(raw, &page); raw != nil && err != nil {
-			return fmt.Errorf("record %s is damaged: %w; mend it, or remove all of %s%s/ to take all posts as seen", key, err, seenPrefix, target)
+		if err == nil && raw != nil {
+			err = json.Unmarshal(raw, &page)
+		}
+		if err != nil {
+			blind[target] = fmt.Errorf("record %s is damaged: %w; mend it, or remove all of %s%s/ to take all posts as seen", key, err, seenPrefix, target)
+		}
+		if raw == nil {
+			continue
 		}
 		if all[target] == nil {
 			all[target] = map[int]seenPage{}
@@ -238,7 +309,7 @@ func (l *ledger) loadSeen(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.seen = map[string]*seen{}
+	l.seen, l.blind = map[string]*seen{}, blind
 	for target, pages := range all {
 		if _, ok := pages[0]; ok {
 			l.seen[target] = newSeen(pages)
@@ -262,8 +333,10 @@ func newSeen(pages map[int]seenPage) *seen {
 // takes all posts as seen, it must not have begun: if another instance was
 // faster nothing is added, since it may have missed posts that are new.
 func (l *ledger) addSeen(ctx context.Context, target string, keys []string, begin bool) error {
+	l.loading.Lock()
+	defer l.loading.Unlock()
 	for {
-		if err := l.loadSeen(ctx); err != nil {
+		if err := errors.Join(l.loadSeen(ctx), l.sight(target)); err != nil {
 			return err
 		}
 		l.mu.Lock()

@@ -70,7 +70,11 @@ func (s *Syndicator) Recover(ctx context.Context, posts []Post) (map[string]int,
 		if !ok {
 			continue
 		}
-		receipts, err := r.Recover(ctx, valid)
+		var receipts map[string]Receipt
+		err := s.targets[name].exclusively(ctx, func() (err error) {
+			receipts, err = r.Recover(ctx, valid)
+			return err
+		})
 		if err != nil {
 			errs = append(errs, fmt.Errorf("syndicate: recover from %s: %w", name, err))
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -20,6 +21,7 @@ import (
 // liveness looks whether pages are up, once for all targets.
 type liveness struct {
 	client *http.Client
+	log    *slog.Logger
 
 	mu    sync.Mutex
 	pages map[string]*pageState // guarded by mu; by key of the post
@@ -34,12 +36,8 @@ type pageState struct {
 	err      error
 }
 
-func newLiveness(p Page) *liveness {
-	l := &liveness{pages: map[string]*pageState{}}
-	if p.Client != nil {
-		l.client = p.Client
-	}
-	return l
+func newLiveness(p Page, log *slog.Logger) *liveness {
+	return &liveness{client: p.Client, log: log, pages: map[string]*pageState{}}
 }
 
 // check returns nil if the page of a post is up: that was so once, or it is now.
@@ -92,11 +90,18 @@ func (l *liveness) look(ctx context.Context, p Post) error {
 	case p.External:
 		return nil
 	}
-	canonical := ""
+	if isFront(at.String()) && !isFront(p.URL) && !p.IsAbout(at.String()) {
+		return fmt.Errorf("%s leads to the front page %s: the post is not there yet", p.URL, shorten(at.String()))
+	}
+	canonical, card := "", false
 	for e := range markup.Elements(body) {
 		if e.Name == "link" && e.HasToken("rel", "canonical") && canonical == "" {
 			canonical = e.Attr("href")
 		}
+		card = card || e.Name == "meta" && e.Attr("property") == "og:title"
+	}
+	if !card {
+		l.log.WarnContext(ctx, "networks will show no card, or a poor one: the page has no <meta property=\"og:title\">", "post", p.ID)
 	}
 	if canonical == "" {
 		return nil
@@ -106,6 +111,12 @@ func (l *liveness) look(ctx context.Context, p Post) error {
 		return fmt.Errorf("%s says that its address is %q: something else is there", p.URL, shorten(canonical))
 	}
 	return nil
+}
+
+// isFront reports whether an address is that of a site, and not of a page.
+func isFront(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Path == "" || u.Path == "/")
 }
 
 // get fetches a page and follows redirects. It returns the address that it came

@@ -20,8 +20,9 @@ import (
 // announces nothing: so it is with a new site, a new target, and records that
 // were lost. A post that is missing is not thereby deleted.
 //
-// A post that is not valid, see [Post.Validate], is left out. The error then
-// says so, and the others are planned all the same.
+// A post that is not valid, see [Post.Validate], is left out. A post whose record
+// is damaged is not announced, but waits for a person, with [ReasonDamaged]. The
+// error then says so, and the others are planned all the same.
 func (s *Syndicator) Observe(ctx context.Context, posts []Post) error {
 	s.observing.Lock()
 	defer s.observing.Unlock()
@@ -38,7 +39,7 @@ func (s *Syndicator) Observe(ctx context.Context, posts []Post) error {
 	}
 	s.mu.Unlock()
 	for _, name := range s.names {
-		if err := s.plan(ctx, s.targets[name], valid); err != nil {
+		if err := errors.Join(s.ledger.faults(name), s.plan(ctx, s.targets[name], valid)); err != nil {
 			errs = append(errs, fmt.Errorf("syndicate: plan for %s: %w", name, err))
 		}
 		s.workers[name].wake()
@@ -71,6 +72,9 @@ func oldestFirst(a, b Post) int {
 
 // plan records what is to be done about the posts at one target.
 func (s *Syndicator) plan(ctx context.Context, d *destination, posts []Post) error {
+	if s.ledger.sight(d.name) != nil {
+		return nil // which is told already
+	}
 	if !s.ledger.began(d.name) {
 		if err := s.begin(ctx, d, posts); !errors.Is(err, errMoved) {
 			return err
@@ -79,9 +83,14 @@ func (s *Syndicator) plan(ctx context.Context, d *destination, posts []Post) err
 	var announce []Post
 	var old []string
 	var errs []error
+	var upcoming time.Time
 	for _, p := range posts {
 		e := s.ledger.get(ref{d.name, OpAnnounce, p.Key()})
 		switch verdict := s.judge(d, p, e); verdict {
+		case isUpcoming:
+			if upcoming.IsZero() || p.Published.Before(upcoming) {
+				upcoming = p.Published
+			}
 		case isNew:
 			announce = append(announce, p)
 		case isOld:
@@ -90,6 +99,7 @@ func (s *Syndicator) plan(ctx context.Context, d *destination, posts []Post) err
 			errs = append(errs, s.planChange(ctx, d, p, e))
 		}
 	}
+	s.workers[d.name].expect(upcoming)
 	if s.cfg.DryRun {
 		s.previewAll(ctx, d, announce)
 		return errors.Join(errs...)
@@ -118,10 +128,11 @@ func (s *Syndicator) begin(ctx context.Context, d *destination, posts []Post) er
 type verdict int
 
 const (
-	isOutside verdict = iota // the policy does not want it, or not yet
-	isSeen                   // it was there before the target
-	isKnown                  // it has a record
-	isOld                    // it is too old to be announced
+	isOutside  verdict = iota // the policy does not want it
+	isUpcoming                // it is dated in the future
+	isSeen                    // it was there before the target
+	isKnown                   // it has a record
+	isOld                     // it is too old to be announced
 	isNew
 )
 
@@ -141,7 +152,7 @@ func (s *Syndicator) judge(d *destination, p Post, e *entry) verdict {
 		}
 		return isOutside
 	case p.Published.After(now):
-		return isOutside
+		return isUpcoming
 	case s.cfg.MaxAge > 0 && !p.Published.IsZero() && now.Sub(p.Published) > s.cfg.MaxAge:
 		return isOld
 	}
@@ -177,7 +188,7 @@ func newRecord(op Op, p Post) (record, error) {
 		return record{}, err
 	}
 	return record{
-		Op: op, State: Planned, ID: p.ID, URL: p.URL, Title: kept.Title, Fingerprint: p.Fingerprint(),
+		Op: op, State: Planned, ID: p.ID, URL: p.URL, Title: head(kept.Title, maxTitle), Fingerprint: p.Fingerprint(),
 		Post: kept, Planned: time.Now().UTC(),
 	}, nil
 }
@@ -209,25 +220,54 @@ func (s *Syndicator) record(ctx context.Context, r ref, old *entry, rec record) 
 func (s *Syndicator) planChange(ctx context.Context, d *destination, p Post, e *entry) error {
 	fingerprint := p.Fingerprint()
 	switch {
-	case s.cfg.DryRun:
+	case s.cfg.DryRun || e.fault != nil:
 		return nil
-	case (e.State == Planned || e.State == Parked) && e.Body == nil && e.Fingerprint != fingerprint:
-		rec, err := newRecord(OpAnnounce, p)
-		if err != nil {
-			return fmt.Errorf("post %q: %w", p.ID, err)
-		}
-		next := e.record
-		next.URL, next.Title, next.Fingerprint, next.Post = rec.URL, rec.Title, rec.Fingerprint, rec.Post
-		if _, err := s.ledger.put(ctx, e.ref, e, next); !errors.Is(err, errMoved) {
-			return err
-		}
-		return nil
+	case e.unsent() && e.Fingerprint != fingerprint:
+		return s.planInPlace(ctx, d, p, e)
 	case e.State != Confirmed || e.Receipt.ID == "" || !d.edits() || p.Skips(d.Network):
 		return nil
-	case s.ledger.get(ref{d.name, OpDelete, e.key}) != nil:
+	case s.ledger.get(ref{d.name, OpDelete, e.key}).underWay():
 		return nil
 	}
 	return s.planEdit(ctx, d, p, e, fingerprint)
+}
+
+// unsent reports whether nothing of an announcement can be on the network, and
+// whether it is announced is still open: to us, or to the post's author.
+func (e *entry) unsent() bool {
+	open := e.State == Planned || e.State == Parked || e.State == Forgotten && e.Reason == ReasonSkipped
+	return e.op == OpAnnounce && open && e.Body == nil
+}
+
+// underWay reports whether something is done, or going to be. The entry may be
+// nil.
+func (e *entry) underWay() bool {
+	return e != nil && e.State != Forgotten && e.State != Parked
+}
+
+// planInPlace changes what is going to be announced. If the author wants the post
+// kept off the network now, nothing is, until that changes again.
+func (s *Syndicator) planInPlace(ctx context.Context, d *destination, p Post, e *entry) error {
+	rec, err := newRecord(OpAnnounce, p)
+	if err != nil {
+		return fmt.Errorf("post %q: %w", p.ID, err)
+	}
+	next := e.record
+	next.URL, next.Title, next.Fingerprint, next.Post = rec.URL, rec.Title, rec.Fingerprint, rec.Post
+	switch wanted := d.wants(p); {
+	case !wanted && e.State != Forgotten:
+		next.State, next.Reason, next.Error = Forgotten, ReasonSkipped, ""
+	case wanted && e.State == Forgotten:
+		next.State, next.Reason, next.Planned, next.Due = Planned, "", rec.Planned, time.Time{}
+	}
+	after, err := s.ledger.put(ctx, e.ref, e, next)
+	switch {
+	case errors.Is(err, errMoved):
+		return nil
+	case err == nil && after.State != e.State:
+		s.tellOf(ctx, after)
+	}
+	return err
 }
 
 // planEdit records an edit, unless the newest state of the post is on the
@@ -255,8 +295,9 @@ func (s *Syndicator) planEdit(ctx context.Context, d *destination, p Post, e *en
 
 // Removed tells that pages of the site are gone, by their addresses. Where
 // [Destination.FollowDeletes] says so, announcements of posts that were there
-// are taken back, once the page answers that it is gone. It changes nothing
-// about posts that [Syndicator.Observe] was told of last.
+// are taken back, once the page answers that it is gone; what is not announced by
+// then is not announced any more. It changes nothing about posts that
+// [Syndicator.Observe] was told of last.
 func (s *Syndicator) Removed(ctx context.Context, addresses ...string) error {
 	s.observing.Lock()
 	defer s.observing.Unlock()
@@ -267,7 +308,8 @@ func (s *Syndicator) Removed(ctx context.Context, addresses ...string) error {
 	for _, e := range s.ledger.all("") {
 		d := s.targets[e.target]
 		_, there := s.observed(e.key)
-		gone := slices.ContainsFunc(addresses, func(a string) bool { return e.URL != "" && SameAddress(a, e.URL) })
+		address := s.address(e)
+		gone := slices.ContainsFunc(addresses, func(a string) bool { return address != "" && SameAddress(a, address) })
 		if d == nil || !d.FollowDeletes || e.op != OpAnnounce || there || !gone || s.cfg.DryRun {
 			continue
 		}
@@ -277,8 +319,17 @@ func (s *Syndicator) Removed(ctx context.Context, addresses ...string) error {
 	return errors.Join(errs...)
 }
 
-// planDelete records that an announcement is to be taken back, or forgets what
-// is not announced yet. If sure, the page need not be gone.
+// address is where the post of an announcement is, as far as is known: it may
+// have moved since, which is an edit.
+func (s *Syndicator) address(e *entry) string {
+	if edit := s.ledger.get(ref{e.target, OpEdit, e.key}); edit != nil && edit.URL != "" {
+		return edit.URL
+	}
+	return e.URL
+}
+
+// planDelete records that an announcement is to be taken back. If sure, the page
+// need not be gone; otherwise the announcement may be still to come.
 func (s *Syndicator) planDelete(ctx context.Context, d *destination, e *entry, sure bool) error {
 	at := ref{d.name, OpDelete, e.key}
 	if old := s.ledger.get(at); old != nil && old.State != Parked && old.State != Forgotten {
@@ -290,10 +341,12 @@ func (s *Syndicator) planDelete(ctx context.Context, d *destination, e *entry, s
 		return fmt.Errorf("syndicate: %s cannot take announcements back", d.name)
 	case e.State == Confirmed && e.Receipt.ID == "":
 		return fmt.Errorf("syndicate: it is not known what %s calls the announcement of %q", d.name, e.ID)
-	case e.State != Confirmed:
+	case e.State == Forgotten && !sure:
+		return nil
+	case e.State != Confirmed && sure:
 		return fmt.Errorf("syndicate: %q is not announced at %s, it is %s", e.ID, d.name, e.State)
 	}
-	rec := record{Op: OpDelete, State: Planned, ID: e.ID, URL: e.URL, Title: e.Title, Receipt: e.Receipt, Planned: time.Now().UTC()}
+	rec := record{Op: OpDelete, State: Planned, ID: e.ID, URL: s.address(e), Title: e.Title, Receipt: e.Receipt, Planned: time.Now().UTC()}
 	if sure {
 		rec.Fingerprint = sureDelete
 	}
@@ -302,21 +355,6 @@ func (s *Syndicator) planDelete(ctx context.Context, d *destination, e *entry, s
 
 // sureDelete marks a removal that a person has asked for.
 const sureDelete = "asked for"
-
-// due returns when the next post that is dated in the future comes out, or the
-// zero time.
-func (s *Syndicator) due(d *destination) time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var next time.Time
-	now := time.Now()
-	for _, p := range s.posts {
-		if p.Published.After(now) && (next.IsZero() || p.Published.Before(next)) && d.wants(p) {
-			next = p.Published
-		}
-	}
-	return next
-}
 
 // again plans once more with the posts that were observed last: one may have
 // come out, or changed while it was sent.

@@ -44,7 +44,10 @@ func (s *Syndicator) preview(ctx context.Context, d *destination, p Post) Previe
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 		defer cancel()
-		out.Body, err = d.body(ctx, m)
+		err = d.exclusively(ctx, func() (err error) {
+			out.Body, err = d.body(ctx, m)
+			return err
+		})
 	}
 	if err != nil {
 		out.Error = err.Error()

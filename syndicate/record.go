@@ -47,6 +47,8 @@ const (
 	ReasonCap     Reason = "cap"     // too many posts were new at once
 	ReasonPage    Reason = "page"    // the page did not come up
 	ReasonGaveUp  Reason = "gave up" // it did not work for too long
+	ReasonDamaged Reason = "damaged" // its record cannot be read
+	ReasonSkipped Reason = "skipped" // forgotten, since the author does not want it there any more
 )
 
 // record is what is kept of one [Op] on one post at one target. Its changes are
@@ -103,10 +105,20 @@ func (r ref) String() string { return recordPrefix + path.Join(r.target, string(
 func parseRef(key string) (ref, bool) {
 	rest, ok := strings.CutPrefix(key, recordPrefix)
 	parts := strings.Split(rest, "/")
-	if !ok || len(parts) != 3 {
+	if !ok || len(parts) != 3 || !validKey(parts[2]) {
 		return ref{}, false
 	}
-	return ref{target: parts[0], op: Op(parts[1]), key: parts[2]}, true
+	switch r := (ref{target: parts[0], op: Op(parts[1]), key: parts[2]}); r.op {
+	case OpAnnounce, OpEdit, OpDelete:
+		return r, true
+	}
+	return ref{}, false
+}
+
+// validKey reports whether a string is a [Post.Key], and not something that
+// names another record.
+func validKey(key string) bool {
+	return len(key) == 16 && strings.Trim(key, "0123456789abcdef") == ""
 }
 
 // parseRecord reads a record. One that cannot be read is an error and not an
@@ -126,16 +138,23 @@ func parseRecord(raw []byte) (record, error) {
 // final reports whether nothing is to be done without a person.
 func (r record) final() bool { return r.State != Planned && r.State != Attempting }
 
-// maxPost is how much of a post is kept in a record, in bytes of JSON: what is
-// left beside a body.
-const maxPost = 24 << 10
+// How much is kept in a record beside a body, in bytes: the post as JSON, each of
+// its two texts, the title that people see in lists, an error, and each part of a
+// receipt.
+const (
+	maxPost    = 16 << 10
+	maxKept    = 2 << 10
+	maxTitle   = 512
+	maxError   = 1 << 10
+	maxReceipt = 2 << 10
+)
 
 // keep returns a post as it is kept in records: a long content is cut, which
 // matters only if the post has left the feed by the time it is announced.
 func keep(p Post) (*Post, error) {
-	p.Title, p.Summary = head(p.Title, 4<<10), head(p.Summary, 4<<10)
+	p.Title, p.Summary = head(p.Title, maxKept), head(p.Summary, maxKept)
 	for {
-		raw, err := json.Marshal(p)
+		raw, err := encode(p)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -50,6 +51,8 @@ type Entry struct {
 	Due      time.Time `json:"due,omitzero"`
 	Done     time.Time `json:"done,omitzero"`
 	Receipt  Receipt   `json:"receipt,omitzero"`
+	// Removable says that [Syndicator.Delete] can take it back.
+	Removable bool `json:"removable,omitempty"`
 }
 
 // Status returns how things stand, as far as this instance has seen.
@@ -80,7 +83,12 @@ func (s *Syndicator) Entries(ctx context.Context) ([]Entry, error) {
 	}
 	var entries []Entry
 	for _, e := range s.ledger.all("") {
-		entries = append(entries, e.public())
+		public := e.public()
+		if d := s.targets[e.target]; d != nil {
+			_, deletes := d.Target.(Deleter)
+			public.Removable = deletes && e.op == OpAnnounce && e.State == Confirmed && e.Receipt.ID != ""
+		}
+		entries = append(entries, public)
 	}
 	order := []State{Parked, Attempting, Planned, Confirmed, Forgotten}
 	slices.SortStableFunc(entries, func(a, b Entry) int {
@@ -110,8 +118,6 @@ func (s *Syndicator) counted(target string) map[Outcome]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	counts := map[Outcome]int{}
-	for outcome, n := range s.counts[target] {
-		counts[outcome] = n
-	}
+	maps.Copy(counts, s.counts[target])
 	return counts
 }

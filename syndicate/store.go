@@ -48,12 +48,12 @@ func (v version) next() version {
 // be none. An error of the store's own is settled by looking: what lies there is
 // ours, or it is not.
 func swap(ctx context.Context, store Store, key string, old []byte, next any) (raw []byte, won bool, err error) {
-	raw, err = json.Marshal(next)
+	raw, err = encode(next)
 	if err != nil {
 		return nil, false, fmt.Errorf("record %s: %w", key, err)
 	}
 	if len(raw) > maxRecord {
-		return nil, false, fmt.Errorf("record %s would have %d bytes, more than %d", key, len(raw), maxRecord)
+		return nil, false, fmt.Errorf("record %s would have %d bytes: %w", key, len(raw), errTooLarge)
 	}
 	won, err = store.Swap(ctx, key, old, raw)
 	if err == nil {
@@ -67,6 +67,19 @@ func swap(ctx context.Context, store Store, key string, old []byte, next any) (r
 		return raw, true, nil
 	}
 	return nil, false, fmt.Errorf("write record %s: %w", key, err)
+}
+
+// errTooLarge is about a value that no store takes. Trying again does not help.
+var errTooLarge = fmt.Errorf("more than %d", maxRecord)
+
+// encode returns the JSON form of a value as it is, with "<" and "&" for
+// themselves: a body must neither change nor grow.
+func encode(v any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
 
 // storeGrace is how long a record is written after the context has ended.

@@ -45,7 +45,7 @@ func New(cfg Config) (*Syndicator, error) {
 		targets: map[string]*destination{},
 		names:   slices.Sorted(maps.Keys(cfg.Targets)),
 		ledger:  &ledger{store: cfg.Store, entries: map[ref]*entry{}, seen: map[string]*seen{}},
-		live:    newLiveness(cfg.Page),
+		live:    newLiveness(cfg.Page, cfg.Logger),
 		workers: map[string]*worker{},
 		running: make(chan struct{}, 1),
 		posts:   map[string]Post{},

@@ -19,10 +19,11 @@ type Secret = secret.String
 
 // Target is a place at which posts are announced. Package syndicate has one for
 // each network in a package of its own; others can be written against this
-// interface alone. Everything beyond Send is optional: [Composer],
+// interface alone. Everything beyond Send is optional: [Composer], [Preparer],
 // [Reconciler], [Editor], [Deleter], [Recoverer], [Runner], [Defaulter].
 //
-// A [Syndicator] calls the methods of one target one at a time, except Run.
+// A [Syndicator] calls the methods of one target one at a time, except Run, and
+// Defaults. They have to return soon after their context has ended.
 type Target interface {
 	// Send announces a post, and returns when the network has confirmed it.
 	//
@@ -42,6 +43,14 @@ type Composer interface {
 	// message gives the same body. It may ask the network, but changes nothing
 	// there. The body is kept, and is the same for all attempts.
 	Compose(ctx context.Context, m Message) ([]byte, error)
+}
+
+// Preparer is a [Target] that has something to do before it can send, such as to
+// connect.
+type Preparer interface {
+	// Prepare gets ready to send. A crash while it runs leaves no doubt: nothing
+	// was sent. Where nothing can be reconciled, that is worth having.
+	Prepare(ctx context.Context) error
 }
 
 // Reconciler is a [Target] that can find out what became of an attempt.
@@ -145,7 +154,9 @@ type Attempt struct {
 
 // Receipt is what a network returned for an announcement.
 type Receipt struct {
-	// ID is what the network knows the announcement by.
+	// ID is what the network knows the announcement by. Without one it cannot be
+	// edited or removed. It has at most 2048 bytes, as has URL: what is longer is
+	// not kept.
 	ID string `json:"id,omitempty"`
 	// URL is where people see it. If empty, it has no address.
 	URL string `json:"url,omitempty"`
@@ -158,7 +169,8 @@ var ErrAbsent = errors.New("syndicate: the network has not got the announcement"
 // Error is what a [Target] returns if it knows more than that something went
 // wrong. The zero value of each field promises nothing.
 type Error struct {
-	// Err says what happened, without any secret.
+	// Err says what happened, without any secret. Records keep its first 1024
+	// bytes.
 	Err error
 	// NotSent promises that the network has not got the announcement and will
 	// not get it later.
@@ -175,10 +187,29 @@ type Error struct {
 }
 
 // Error implements error.
-func (e *Error) Error() string { return e.Err.Error() }
+func (e *Error) Error() string {
+	if e == nil || e.Err == nil {
+		return "something went wrong, the target does not say what"
+	}
+	return e.Err.Error()
+}
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
+
+// knownOf returns what a target knows about an error: nothing, if it says
+// nothing.
+func knownOf(err error) Error {
+	if known, ok := errors.AsType[*Error](err); ok && known != nil {
+		return *known
+	}
+	return Error{}
+}
 
 // SameAddress reports whether two addresses lead to the same page: they may
 // differ in utm parameters, in http and https, in the fragment, in capitals of

@@ -6,7 +6,6 @@ package syndicate
 import (
 	"cmp"
 	"context"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -23,9 +22,13 @@ type worker struct {
 	// after a restart everything is tried once at once.
 	failures map[ref]int       // in a row
 	notUntil map[ref]time.Time // when it is tried again
+	waiting  map[ref]time.Time // since when a page is not as it has to be
+	drain    bool
 
-	mu   sync.Mutex
-	down down // guarded by mu
+	mu       sync.Mutex
+	down     down      // guarded by mu
+	forgiven bool      // guarded by mu; a person wants everything tried at once
+	upcoming time.Time // guarded by mu; when the next post comes out, as planned last, or zero
 }
 
 // down is what is wrong with a target as a whole.
@@ -39,7 +42,7 @@ type down struct {
 func newWorker(s *Syndicator, d *destination) *worker {
 	return &worker{
 		s: s, d: d, signal: make(chan struct{}, 1),
-		failures: map[ref]int{}, notUntil: map[ref]time.Time{},
+		failures: map[ref]int{}, notUntil: map[ref]time.Time{}, waiting: map[ref]time.Time{},
 	}
 }
 
@@ -54,8 +57,11 @@ func (w *worker) wake() {
 // run works until ctx ends or, to drain, there is nothing left that would come
 // to an end by itself.
 func (w *worker) run(ctx context.Context, drain bool) {
+	w.drain = drain
 	clear(w.notUntil)
 	for ctx.Err() == nil {
+		w.forget()
+		w.planUpcoming(ctx)
 		e, at := w.next()
 		switch {
 		case drain && (e == nil || w.state().halted):
@@ -63,33 +69,51 @@ func (w *worker) run(ctx context.Context, drain bool) {
 		case e != nil && !at.After(time.Now()):
 			w.step(ctx, e)
 		default:
-			if w.wait(ctx, at) {
-				w.planAgain(ctx)
-			}
+			w.wait(ctx, at)
 		}
 	}
 }
 
-// wait waits until a time, if it is not zero, or for news. It reports whether a
-// post has come out meanwhile.
-func (w *worker) wait(ctx context.Context, until time.Time) (came bool) {
-	published := w.s.due(w.d)
+// wait waits until a time, if it is not zero, until a post comes out, or for news.
+func (w *worker) wait(ctx context.Context, until time.Time) {
 	var timer, out <-chan time.Time
 	if !until.IsZero() {
 		timer = time.After(time.Until(until))
 	}
-	if !published.IsZero() {
+	if at := w.comesOut(); !at.IsZero() {
 		// Clocks are set: look at the date again now and then.
-		out = time.After(min(time.Until(published), time.Hour))
+		out = time.After(min(time.Until(at), time.Hour))
 	}
 	select {
 	case <-ctx.Done():
 	case <-w.signal:
 	case <-timer:
 	case <-out:
-		return !published.After(time.Now())
 	}
-	return false
+}
+
+// expect notes when the next post comes out.
+func (w *worker) expect(at time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.upcoming = at
+}
+
+func (w *worker) comesOut() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.upcoming
+}
+
+// planUpcoming plans again if a post has come out, no matter what the worker was
+// doing at that moment.
+func (w *worker) planUpcoming(ctx context.Context) {
+	at := w.comesOut()
+	if at.IsZero() || at.After(time.Now()) {
+		return
+	}
+	w.expect(time.Now().Add(w.s.cfg.MaxBackoff)) // unless planning says otherwise
+	w.planAgain(ctx)
 }
 
 func (w *worker) planAgain(ctx context.Context) {
@@ -106,7 +130,7 @@ func (w *worker) next() (first *entry, at time.Time) {
 	}
 	now := time.Now()
 	for _, e := range w.s.ledger.all(w.d.name) {
-		if e.final() {
+		if e.final() && (!e.again || w.drain) {
 			continue
 		}
 		// What could be done already is done in the order of planning.
@@ -146,6 +170,9 @@ func (w *worker) ready(e *entry) time.Time {
 		return e.since.Add(e.Timeout + margin(e.Timeout))
 	}
 	at := later(w.state().until, w.notUntil[e.ref])
+	if e.again {
+		return w.notUntil[e.ref]
+	}
 	if e.State == Attempting {
 		return at // looking does not have to wait
 	}
@@ -179,14 +206,13 @@ func (w *worker) works(r ref) {
 	w.down = down{}
 	delete(w.failures, r)
 	delete(w.notUntil, r)
+	delete(w.waiting, r)
 }
 
 // failed notes that something did not work, and returns when it is tried again.
 func (w *worker) failed(r ref, err error) time.Time {
-	known, ok := errors.AsType[*Error](err)
-	if !ok {
-		known = &Error{}
-	}
+	known := knownOf(err)
+	known.RetryAfter = min(known.RetryAfter, maxDue)
 	if !known.Everything {
 		w.failures[r]++
 		w.notUntil[r] = time.Now().Add(max(known.RetryAfter, w.s.backoff(w.failures[r])))
@@ -207,9 +233,22 @@ func (w *worker) failed(r ref, err error) time.Time {
 // forgive has a target tried at once that was waiting.
 func (w *worker) forgive() {
 	w.mu.Lock()
-	w.down = down{}
+	w.down, w.forgiven = down{}, true
 	w.mu.Unlock()
 	w.wake()
+}
+
+// forget drops what is in the way of trying everything at once, if a person wants
+// that.
+func (w *worker) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.forgiven {
+		w.forgiven = false
+		clear(w.failures)
+		clear(w.notUntil)
+		clear(w.waiting)
+	}
 }
 
 // backoff is how long is waited after some failures in a row: twice as long each

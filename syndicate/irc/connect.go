@@ -270,8 +270,8 @@ func (t *Target) join(ctx context.Context, c *conn) error {
 }
 
 // say sends a message to the channel, and returns when the server has it, with
-// the id that it gave.
-func (c *conn) say(ctx context.Context, channel, message, label string) (id string, err error) {
+// the id that it gave, and whether it was cut.
+func (c *conn) say(ctx context.Context, channel, message, label string) (id string, cut bool, err error) {
 	echoes := c.has["echo-message"]
 	if !c.has["labeled-response"] || !echoes {
 		label = ""
@@ -282,24 +282,24 @@ func (c *conn) say(ctx context.Context, channel, message, label string) (id stri
 		err = errors.Join(err, c.send("", "PING", token))
 	}
 	if err != nil {
-		return "", fmt.Errorf("irc: send: %w", err)
+		return "", false, fmt.Errorf("irc: send: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
 	for {
 		m, err := c.next(ctx)
 		if err != nil {
-			return "", fmt.Errorf("irc: the server has not said whether it has the message: %w", err)
+			return "", false, fmt.Errorf("irc: the server has not said whether it has the message: %w", err)
 		}
 		_, labeled := m.GetTag("label")
 		switch {
 		case echoes && m.Command == "PRIVMSG" && c.isEcho(m, channel, message, label):
 			_, id = m.GetTag("msgid")
-			return id, nil
+			return id, len(m.Params[len(m.Params)-1]) < len(message), nil
 		case isRefusal(m, channel) && (label == "" || labeled == label):
-			return "", refused("the channel %s does not take the message: %q", channel, text(m))
+			return "", false, refused("the channel %s does not take the message: %q", channel, text(m))
 		case !echoes && c.isPong(m, token):
-			return "", nil
+			return "", false, nil
 		}
 	}
 }
@@ -312,7 +312,7 @@ const proofTimeout = 45 * time.Second
 func (c *conn) isEcho(m ircmsg.Message, channel, message, label string) bool {
 	if label != "" {
 		_, got := m.GetTag("label")
-		return got == label
+		return got == label && len(m.Params) == 2
 	}
 	who, err := m.NUH()
 	return err == nil && who.Name == c.nick && len(m.Params) == 2 && strings.EqualFold(m.Params[0], channel) &&

@@ -114,6 +114,12 @@ func New(cfg Config) (*Target, error) {
 	return &Target{cfg: cfg, host: host, turn: make(chan struct{}, 1), news: make(chan struct{}, 1)}, nil
 }
 
+// Format writes where it announces, whatever the verb: %+v would show the
+// password.
+func (t *Target) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "irc.Target(%s on %s)", t.cfg.Channel, t.cfg.Server)
+}
+
 // checkWord accepts what stands alone as a parameter of a command.
 func checkWord(field, value string) error {
 	if value == "" {
@@ -156,6 +162,19 @@ func (t *Target) longestPrefix() string {
 	return t.cfg.Nick + "__!" + strings.Repeat("x", user) + "@" + strings.Repeat("x", host)
 }
 
+// Prepare implements [syndicate.Preparer]: it connects. Without Run nobody would
+// keep the connection, and Send makes it.
+func (t *Target) Prepare(ctx context.Context) error {
+	if err := t.take(ctx); err != nil {
+		return err
+	}
+	defer t.release()
+	if !t.runs {
+		return nil
+	}
+	return t.ready(ctx)
+}
+
 // Send implements [syndicate.Target].
 func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Receipt, error) {
 	var b body
@@ -173,11 +192,14 @@ func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Recei
 		return syndicate.Receipt{}, err
 	}
 	label := fmt.Sprintf("%.20s-%d", a.Key, a.Number)
-	id, err := t.conn.say(ctx, t.cfg.Channel, b.Text, label)
+	id, cut, err := t.conn.say(ctx, t.cfg.Channel, b.Text, label)
 	t.said = time.Now()
 	if err != nil {
 		t.drop() // in whatever state it is
 		return syndicate.Receipt{}, err
+	}
+	if cut { // not by what the protocol says about lengths
+		t.cfg.Logger.WarnContext(ctx, "the server has cut an announcement", "server", t.cfg.Server, "text", b.Text)
 	}
 	return syndicate.Receipt{ID: cmp.Or(id, label)}, nil
 }
@@ -210,8 +232,7 @@ func (t *Target) release() {
 func (t *Target) ready(ctx context.Context) error {
 	if t.conn != nil {
 		// It may have died long ago, which a message would not tell.
-		const fresh = 5 * time.Second
-		if time.Since(t.used) < fresh || t.conn.ping(ctx) == nil {
+		if t.conn.ping(ctx) == nil {
 			return nil
 		}
 		t.drop()

@@ -89,6 +89,54 @@ func TestMessagesAreProvedByTheirEcho(t *testing.T) {
 	}
 }
 
+// recorded is a connection that writes down what goes over it.
+type recorded struct {
+	net.Conn
+	out *wait.Buffer
+}
+
+func (r recorded) Read(p []byte) (int, error) {
+	n, err := r.Conn.Read(p)
+	r.note("< ", p[:n])
+	return n, err
+}
+
+func (r recorded) Write(p []byte) (int, error) {
+	r.note("> ", p)
+	return r.Conn.Write(p)
+}
+
+func (r recorded) note(direction string, p []byte) {
+	for line := range strings.Lines(string(p)) {
+		fmt.Fprintf(r.out, "%s%s\n", direction, strings.TrimRight(line, "\r\n"))
+	}
+}
+
+// The transcript shows with -v: what a real server and its services say.
+func TestAnAccountLogsInBySASL(t *testing.T) {
+	server := ircd.InspIRCd(t, ircd.Options{Services: true})
+	server.Register(t, "blog", password)
+	seen := server.Observe(t, "#blog")
+	transcript := new(wait.Buffer)
+	tgt := target(t, irc.Config{
+		Server: server.Plain, Insecure: true, Account: "blog", Password: password,
+		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := (&net.Dialer{}).DialContext(ctx, network, address)
+			return recorded{c, transcript}, err
+		},
+	})
+	if _, err := send(t, tgt, "Hello"); err != nil {
+		t.Fatal(err)
+	}
+	seen.WaitFor(t, "Hello ::")
+	t.Log(transcript)
+	for _, want := range []string{"> AUTHENTICATE PLAIN", "AUTHENTICATE ", " 900 ", " 903 ", "> CAP END", "> @label=", ";label=", "msgid="} {
+		if !strings.Contains(transcript.String(), want) {
+			t.Errorf("the transcript has no %q", want)
+		}
+	}
+}
+
 func TestACertificateLogsIn(t *testing.T) {
 	server := ircd.InspIRCd(t, ircd.Options{Services: true})
 	mine := ircd.NewCertificate(t)
@@ -377,6 +425,15 @@ func TestAConnectionThatStaysIsMadeAgain(t *testing.T) {
 	}
 	wait.Until(t, "both are there", func() bool { return len(seen.Texts()) == 2 })
 	seen.WaitFor(t, " QUIT ")
+}
+
+func TestNoVerbPrintsThePassword(t *testing.T) {
+	tgt := target(t, irc.Config{Server: "irc.example", Account: "blog", Password: password, ChannelKey: password})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		if got := fmt.Sprintf(verb, tgt); strings.Contains(got, password) || strings.Contains(got, fmt.Sprintf("%x", password)) {
+			t.Errorf("%s prints %q", verb, got)
+		}
+	}
 }
 
 func TestConfigurationThatCannotBeRight(t *testing.T) {

@@ -19,11 +19,15 @@ import (
 // has seen by means of an observer.
 func announceAndKill(t *testing.T, server *ircd.Server, kills int, naive bool) (announcer.Result, map[string]int) {
 	t.Helper()
+	delay, window := time.Duration(0), 10*time.Millisecond // it is connected when it sends
+	if naive {
+		delay, window = 800*time.Millisecond, 500*time.Millisecond // InspIRCd welcomes clients once a second
+	}
 	seen := server.Observe(t, "#blog")
 	r := announcer.Run(t, announcer.Options{
 		Network: "irc", Config: map[string]string{"Server": server.Plain, "Channel": "#blog"},
-		Kills: kills, Window: 500 * time.Millisecond, Timeout: 5 * time.Second, Naive: naive,
-		Delay: 800 * time.Millisecond, // InspIRCd welcomes clients once a second
+		Kills: kills, Window: window, Timeout: 5 * time.Second, Naive: naive,
+		Delay: delay,
 	})
 	seen.Say("PRIVMSG #blog :the end")
 	seen.Say("PING end")

@@ -88,6 +88,9 @@ type target struct {
 	key    []byte
 }
 
+// Format writes where it is, whatever the verb: %+v would show the key.
+func (t *target) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "webhook.target(%s)", t.name) }
+
 // repeater is a target whose receiver knows repetitions.
 type repeater struct{ *target }
 

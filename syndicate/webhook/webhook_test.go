@@ -122,6 +122,20 @@ func TestUnknownOutcomesAreParkedUnlessTheReceiverKnowsRepetitions(t *testing.T)
 	}
 }
 
+func TestNoVerbPrintsTheKey(t *testing.T) {
+	for _, repeat := range []bool{false, true} {
+		tgt, err := webhook.New(webhook.Config{URL: "https://a.example/" + secret, Key: secret, Repeat: repeat})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+			if got := fmt.Sprintf(verb, tgt); strings.Contains(got, secret) || strings.Contains(got, fmt.Sprint([]byte(secret))) {
+				t.Errorf("%s prints %q", verb, got)
+			}
+		}
+	}
+}
+
 func TestConfigurationThatCannotBeRight(t *testing.T) {
 	for _, cfg := range []webhook.Config{{}, {URL: "example.com/" + secret}, {URL: "https://a.example/", Key: "whsec_" + secret + "!"}} {
 		_, err := webhook.New(cfg)

@@ -25,7 +25,8 @@
 // Receivers know a mention by its source and target, so it is sent again where
 // nobody knows what became of it, and after edits. A page or an endpoint that
 // does not work is tried three times, with the pauses of the outbox, and then
-// left: one dead link must not hold up the others or call for a person. What was
+// left: one dead link must not hold up the others or call for a person. Links
+// that were tried less come first. What was
 // sent within the life of the program is not sent again.
 //
 // # Security

@@ -5,7 +5,9 @@ package webmention
 
 import (
 	"net/url"
+	"strings"
 	"testing"
+	"time"
 )
 
 func FuzzEndpoint(f *testing.F) {
@@ -21,4 +23,26 @@ func FuzzEndpoint(f *testing.F) {
 			t.Errorf("endpoint(%q, %q) = %q", field, body, where)
 		}
 	})
+}
+
+// More input must take more time in proportion. The bound is 8 times that, and far
+// from the factor of 1024 that squares would make of one of 32.
+func TestHostileHeadersTakeTimeInProportion(t *testing.T) {
+	const size, factor = 32 << 10, 32
+	for _, part := range []string{"<", "<>", "<>;", "<>; rel", `<>; rel="`, "\\", `<>; rel="\`, ",", "<a>,", "<>; a=b; ", "<>; rel=a "} {
+		measure := func(size int) time.Duration {
+			field := strings.Repeat(part, size/len(part))
+			best := time.Hour
+			for range 3 {
+				start := time.Now()
+				endpoint(&url.URL{Scheme: "https", Host: "a.example"}, []string{field}, nil)
+				best = min(best, time.Since(start))
+			}
+			return best
+		}
+		once, more := measure(size), measure(factor*size)
+		if more > 8*factor*once && more > 100*time.Millisecond {
+			t.Errorf("%q: %s for %d bytes, %s for %d times as many", part, once, size, more, factor)
+		}
+	}
 }

@@ -4,6 +4,7 @@
 package webmention
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"xeiaso.net/site/syndicate"
 	"xeiaso.net/site/syndicate/internal/call"
@@ -37,8 +39,9 @@ type Config struct {
 type Target struct {
 	cfg Config
 
-	mu   sync.Mutex
-	sent map[string]bool // guarded by mu; by key of the attempt and link
+	mu    sync.Mutex
+	sent  map[string]bool // guarded by mu; by key of the attempt and link
+	tries map[string]int  // guarded by mu; likewise
 }
 
 // New returns a target. It makes no network call.
@@ -49,7 +52,7 @@ func New(cfg Config) *Target {
 	if cfg.MaxLinks == 0 {
 		cfg.MaxLinks = 50
 	}
-	return &Target{cfg: cfg, sent: map[string]bool{}}
+	return &Target{cfg: cfg, sent: map[string]bool{}, tries: map[string]int{}}
 }
 
 // body is what is sent: a mention for each of the targets.
@@ -67,7 +70,12 @@ func (t *Target) Compose(_ context.Context, m syndicate.Message) ([]byte, error)
 		return json.Marshal(b)
 	}
 	b.Targets = t.links(m.Post)
-	return json.Marshal(b)
+	// As they are: with "&" as six characters they might not fit.
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(b)
+	return bytes.TrimSpace(out.Bytes()), err
 }
 
 // links are the addresses of other sites in a post, each once.
@@ -77,14 +85,17 @@ func (t *Target) links(p syndicate.Post) []string {
 	if err != nil {
 		return found
 	}
+	size := 0
 	add := func(ref string) {
 		u, err := page.Parse(ref)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.EqualFold(u.Host, page.Host) || u.User != nil {
 			return
 		}
 		// With fragment: it may be what is mentioned.
-		if link := u.String(); len(link) <= maxLink && !slices.Contains(found, link) && len(found) < t.cfg.MaxLinks {
+		link := u.String()
+		if len(link) <= maxLink && !slices.Contains(found, link) && len(found) < t.cfg.MaxLinks && size+len(link) < maxLinks {
 			found = append(found, link)
+			size += len(link) + 3 // quotes and a comma
 		}
 	}
 	if p.About != "" {
@@ -98,11 +109,18 @@ func (t *Target) links(p syndicate.Post) []string {
 	return found
 }
 
-// maxLink is how long a link may be, so that all of them fit a body.
-const maxLink = 512
+// maxLink is how long a link may be, and maxLinks all of them, so that they fit a
+// body.
+const (
+	maxLink  = 512
+	maxLinks = syndicate.MaxBody - 4<<10
+)
 
-// patience is how often a link is tried.
-const patience = 3
+// patience is how often a link is tried, and linkTimeout how long each time.
+const (
+	patience    = 3
+	linkTimeout = 15 * time.Second
+)
 
 // Send implements [syndicate.Target].
 func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Receipt, error) {
@@ -111,15 +129,17 @@ func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Recei
 		return syndicate.Receipt{}, &syndicate.Error{Err: fmt.Errorf("the body is not ours: %w", err), NotSent: true, Refused: true}
 	}
 	var errs []error
-	for _, link := range b.Targets {
-		if t.has(a.Key, link) {
-			continue
+	for _, link := range t.leastTried(a.Key, b.Targets) {
+		if err := ctx.Err(); err != nil {
+			// The others have their turn next time, before those that hang.
+			errs = append(errs, err)
+			break
 		}
 		where, err := t.mention(ctx, b.Source, link)
 		if t.cfg.OnMention != nil {
 			t.cfg.OnMention(b.Source, link, where, err)
 		}
-		if err != nil && worthRetrying(err) && a.Number < patience {
+		if err != nil && worthRetrying(err) && t.tried(a.Key, link) < patience {
 			errs = append(errs, fmt.Errorf("%s: %w", link, err))
 			continue
 		}
@@ -153,6 +173,8 @@ func (t *Target) Edit(ctx context.Context, a syndicate.Attempt, r syndicate.Rece
 
 // mention tells one page. Without an endpoint there is nothing to do.
 func (t *Target) mention(ctx context.Context, source, link string) (where string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
+	defer cancel()
 	where, err = t.discover(ctx, link)
 	if err != nil || where == "" {
 		return "", err
@@ -205,10 +227,22 @@ func (t *Target) discover(ctx context.Context, link string) (string, error) {
 	return endpoint(resp.Request.URL, nil, page), nil
 }
 
-func (t *Target) has(key, link string) bool {
+// leastTried returns those of the links that are not done, first the ones that
+// were tried least.
+func (t *Target) leastTried(key string, links []string) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.sent[key+link]
+	left := slices.DeleteFunc(slices.Clone(links), func(link string) bool { return t.sent[key+link] })
+	slices.SortStableFunc(left, func(a, b string) int { return t.tries[key+a] - t.tries[key+b] })
+	return left
+}
+
+// tried counts a try.
+func (t *Target) tried(key, link string) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.tries[key+link]++
+	return t.tries[key+link]
 }
 
 func (t *Target) note(key, link string) {
@@ -222,5 +256,6 @@ func (t *Target) forget(key string, links []string) {
 	defer t.mu.Unlock()
 	for _, link := range links {
 		delete(t.sent, key+link)
+		delete(t.tries, key+link)
 	}
 }

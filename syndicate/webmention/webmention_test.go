@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"xeiaso.net/site/syndicate"
@@ -193,4 +194,54 @@ func TestLinkPostsMentionNobody(t *testing.T) {
 	if len(site.mentions) != 0 {
 		t.Errorf("mentions %q", site.mentions)
 	}
+}
+
+// silence is a transport for a web on which some hosts never answer.
+type silence struct {
+	mu    sync.Mutex
+	asked []string
+}
+
+func (s *silence) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	s.asked = append(s.asked, r.URL.Host)
+	s.mu.Unlock()
+	if strings.HasPrefix(r.URL.Host, "dead") {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	w := httptest.NewRecorder()
+	if r.Method == http.MethodGet {
+		w.Header().Set("Link", "</hook>; rel=webmention")
+	}
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+func TestLinksThatHangDoNotTakeTheTurnOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := map[string]error{}
+		web := &silence{}
+		s := begin(t, webmention.New(webmention.Config{
+			Client:    &http.Client{Transport: web},
+			OnMention: func(_, target, endpoint string, err error) { told[target] = err },
+		}))
+		var content strings.Builder
+		for i := range 20 {
+			fmt.Fprintf(&content, "<a href=https://dead%d.example/>", i)
+		}
+		content.WriteString("<a href=https://alive.example/>")
+		announce(t, s, content.String())
+		if err, ok := told["https://alive.example/"]; !ok || err != nil || len(told) != 21 {
+			t.Errorf("%d links, the one that answers: %t, %v", len(told), ok, err)
+		}
+		count := map[string]int{}
+		for _, host := range web.asked {
+			count[host]++
+		}
+		if count["alive.example"] != 2 || count["dead7.example"] != 3 {
+			t.Errorf("hosts were asked so often: %v", count)
+		}
+	})
 }

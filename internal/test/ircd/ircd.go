@@ -137,7 +137,7 @@ func inspircdConf(dir string, s *Server, o Options) string {
 `
 	}
 	if o.Patient {
-		conf = strings.Replace(conf, `fakelag="yes"`, `fakelag="no"`, 1)
+		conf = strings.NewReplacer(`fakelag="yes"`, `fakelag="no"`, `threshold="10"`, `threshold="10000"`).Replace(conf)
 	}
 	return conf
 }

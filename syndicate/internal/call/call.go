@@ -50,15 +50,26 @@ type Response struct {
 // Do makes a request, once, and returns its answer, whatever the status.
 //
 // An error is a *[syndicate.Error]. It has NotSent if no connection came about;
-// otherwise the request may have been acted upon. Redirects are not followed.
+// otherwise the request may have been acted upon. Of a client whose transport
+// does not say, as package net/http/httptrace has it, that is not known. Redirects
+// are not followed.
+//
 // The request has a connection of its own unless it only reads: one that was
 // open for a while can be closed by the server while the request is under way,
 // and then nobody knows. (Package net/http would send a request that has an
 // Idempotency-Key again by itself, which not every server is ready for.)
 func Do(ctx context.Context, client *http.Client, r Request) (*Response, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, &syndicate.Error{Err: fmt.Errorf("%s: %w", r.Name, err), NotSent: true}
+	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, r.URL, bytes.NewReader(r.Body))
-	if err != nil {
-		return nil, &syndicate.Error{Err: fmt.Errorf("%s: the address is not valid", r.Name), NotSent: true, Refused: true, Everything: true}
+	if err != nil || req.URL.Host == "" {
+		return nil, wrong(r.Name, "the address is not valid")
+	}
+	for name, values := range r.Header {
+		if strings.ContainsAny(strings.Join(values, ""), "\r\n\x00") {
+			return nil, wrong(r.Name, "what is set for "+name+" has a line break in it")
+		}
 	}
 	if r.Header != nil {
 		req.Header = r.Header.Clone()
@@ -66,16 +77,18 @@ func Do(ctx context.Context, client *http.Client, r Request) (*Response, error) 
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", UserAgent)
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	if !reads {
 		req.GetBody, req.Close = nil, true
 	}
-	var connected atomic.Bool
+	var wanted, connected atomic.Bool
 	req = req.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { wanted.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	}))
-	resp, err := direct(client).Do(req)
+	resp, err := direct(client, !reads).Do(req)
 	if err != nil {
-		return nil, failed(r.Name, err, !connected.Load())
+		return nil, failed(r.Name, err, wanted.Load() && !connected.Load())
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxAnswer+1))
@@ -88,11 +101,30 @@ func Do(ctx context.Context, client *http.Client, r Request) (*Response, error) 
 	return &Response{Status: resp.StatusCode, Header: resp.Header, Body: body}, nil
 }
 
-// direct returns a client that follows no redirects.
-func direct(client *http.Client) *http.Client {
+// wrong is an error of a request that cannot be made.
+func wrong(name, what string) error {
+	return &syndicate.Error{Err: fmt.Errorf("%s: %s", name, what), NotSent: true, Refused: true, Everything: true}
+}
+
+// direct returns a client that follows no redirects. If alone, it also shares no
+// connection: [http.Request.Close] ends one after the request, but would take one
+// that is left from another.
+func direct(client *http.Client, alone bool) *http.Client {
 	var c http.Client // nil is one with nothing set
 	if client != nil {
 		c = *client
+	}
+	if t, ok := c.Transport.(*http.Transport); ok && alone {
+		own := t.Clone()
+		own.DisableKeepAlives = true
+		c.Transport = own
+	} else if c.Transport == nil && alone {
+		c.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment, // as without settings
+			TLSHandshakeTimeout: 10 * time.Second,
+			ForceAttemptHTTP2:   true,
+			DisableKeepAlives:   true,
+		}
 	}
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &c

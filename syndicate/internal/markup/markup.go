@@ -59,15 +59,16 @@ func Elements[T string | []byte](document T) iter.Seq[Element] {
 			rest = rest[i+1:]
 			switch {
 			case strings.HasPrefix(rest, "!--"):
-				rest = after(rest[3:], "-->")
+				// From behind the "!": "<!-->" is a comment that is over.
+				rest = after(rest[1:], "-->")
 			case !isLetter(rest[0]):
 				if rest[0] == '!' || rest[0] == '?' || rest[0] == '/' {
 					rest = after(rest, ">")
 				}
 			default:
 				var e Element
-				e, rest = tag(rest)
-				if !yield(e) {
+				var whole bool
+				if e, rest, whole = tag(rest); !whole || !yield(e) {
 					return
 				}
 				if slices.Contains(raw, e.Name) {
@@ -78,18 +79,22 @@ func Elements[T string | []byte](document T) iter.Seq[Element] {
 	}
 }
 
-// tag reads a start tag from behind its "<".
-func tag(s string) (Element, string) {
+// tag reads a start tag from behind its "<". One that the document ends inside of
+// is not whole, and is none: its attributes may have been cut.
+func tag(s string) (e Element, rest string, whole bool) {
 	n := strings.IndexFunc(s, func(r rune) bool { return isSpace(r) || r == '/' || r == '>' })
 	if n < 0 {
-		return Element{Name: strings.ToLower(s)}, ""
+		return Element{}, "", false
 	}
-	e := Element{Name: strings.ToLower(s[:n])}
+	e = Element{Name: strings.ToLower(s[:n])}
 	s = s[n:]
 	for {
 		s = strings.TrimLeftFunc(s, func(r rune) bool { return isSpace(r) || r == '/' })
-		if s == "" || s[0] == '>' {
-			return e, strings.TrimPrefix(s, ">")
+		if s == "" {
+			return Element{}, "", false
+		}
+		if s[0] == '>' {
+			return e, s[1:], true
 		}
 		var a attr
 		a, s = attribute(s)

@@ -15,6 +15,7 @@ import (
 func told(t syndicate.Target) syndicate.Target {
 	composer, _ := t.(syndicate.Composer)
 	reconciler, _ := t.(syndicate.Reconciler)
+	preparer, _ := t.(syndicate.Preparer)
 	runner, _ := t.(syndicate.Runner)
 	plain := sends{t}
 	switch {
@@ -24,12 +25,13 @@ func told(t syndicate.Target) syndicate.Target {
 			syndicate.Composer
 			syndicate.Reconciler
 		}{plain, composer, reconciler}
-	case composer != nil && runner != nil:
+	case composer != nil && preparer != nil && runner != nil:
 		return struct {
 			sends
 			syndicate.Composer
+			syndicate.Preparer
 			syndicate.Runner
-		}{plain, composer, runner}
+		}{plain, composer, preparer, runner}
 	case composer != nil:
 		return struct {
 			sends
