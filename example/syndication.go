@@ -42,6 +42,8 @@ type syndication struct {
 	sequence uint64 // guarded by mu; of the newest publication that was observed
 	built    []byte // guarded by mu; the links that the last build got
 	problem  string // guarded by mu; why the feed cannot be read
+	// missed is a publication whose posts could not be recorded; guarded by mu.
+	missed *xesite.Published
 }
 
 // startSyndication makes it, if anything is to be announced anywhere. What is set
@@ -97,6 +99,7 @@ func (s *syndication) lead(ctx context.Context, served *xesite.Published) {
 	}
 	var all sync.WaitGroup
 	all.Go(func() { s.rebuildForLinks(ctx) })
+	all.Go(func() { s.lookAgain(ctx) })
 	if err := s.Run(ctx); err != nil {
 		s.log.Error("announcements", "err", err)
 	}
@@ -119,23 +122,46 @@ func (s *syndication) observe(ctx context.Context, p xesite.Published) {
 	if p.Rollback || p.Sequence < s.sequence {
 		return
 	}
-	s.sequence = p.Sequence
+	s.sequence, s.missed = p.Sequence, nil
 	posts, err := s.posts(p.FS)
 	if err == nil {
-		err = s.Observe(ctx, posts)
+		if err = s.Observe(ctx, posts); err != nil {
+			s.missed = &p // it is not the feed that is wrong
+		}
 	}
 	if err != nil {
 		s.log.Error("look for new posts", "feed", s.feed, "err", err)
 	}
 	if s.problem = ""; err != nil {
 		s.problem = err.Error()
-		return // the next look is at the next start or publication
+		return // a feed that is wrong gets better only with a publication
 	}
 	if s.follow {
 		s.removed(ctx, p.FS)
 	}
 	if err := s.advance(ctx, p.Sequence); err != nil {
 		s.log.Error("note which release was looked at for new posts", "err", err)
+	}
+}
+
+// againEvery is how long is waited for a store that does not work.
+const againEvery = time.Minute
+
+// lookAgain looks for new posts in a release where they could not be recorded.
+// At the next publication some of them might be too old to be announced.
+func (s *syndication) lookAgain(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(againEvery):
+		}
+		s.mu.Lock()
+		missed := s.missed
+		s.mu.Unlock()
+		if missed != nil {
+			s.observe(ctx, *missed)
+		}
 	}
 }
 

@@ -4,11 +4,21 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"xeiaso.net/site/syndicate"
+	"xeiaso.net/site/syndicate/webhook"
+	"xeiaso.net/site/xesite"
+	"xeiaso.net/site/xesite/state"
 )
 
 func TestFeedIsFoundAsPeopleWriteItsPath(t *testing.T) {
@@ -47,4 +57,51 @@ func TestSiteMayBeBelowAPath(t *testing.T) {
 	if files := (fstest.MapFS{"p/index.html": {}}); !hasPage(files, below(&url.URL{Path: "/sub/p/"}, site)) || hasPage(files, below(&url.URL{Path: "/sub/q/"}, site)) {
 		t.Error("pages are looked for at another path")
 	}
+}
+
+// moody is a store that may be full.
+type moody struct {
+	state.Store
+	full atomic.Bool
+}
+
+func (m *moody) Swap(ctx context.Context, key string, old, value []byte) (bool, error) {
+	if m.full.Load() {
+		return false, errors.New("no space left")
+	}
+	return m.Store.Swap(ctx, key, old, value)
+}
+
+// Nothing else is published for days.
+func TestPostsThatCouldNotBeRecordedAreLookedForAgain(t *testing.T) {
+	dir, err := state.OpenDir(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		store := &moody{Store: dir}
+		target, err := webhook.New(webhook.Config{URL: "https://nowhere.example/"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := &syndication{store: store, siteURL: "https://me.example/", feed: "blog.json", log: slog.New(slog.DiscardHandler)}
+		s.Syndicator, err = syndicate.New(syndicate.Config{Store: store, Targets: map[string]syndicate.Destination{"webhook": {Target: target}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		store.full.Store(true)
+		go s.lead(ctx, &xesite.Published{Current: xesite.Current{Sequence: 1}, FS: fstest.MapFS{"blog.json": {Data: []byte(feedOf("a"))}}})
+		<-time.After(10 * time.Second)
+		if s.status()["problem"] == nil || s.Status().Targets[0].Began {
+			t.Errorf("status of a store that is full: %v", s.status())
+		}
+		store.full.Store(false)
+		<-time.After(2 * againEvery)
+		if s.status()["problem"] != nil || !s.Status().Targets[0].Began {
+			t.Errorf("status when there is space again: %v", s.status())
+		}
+		cancel()
+		synctest.Wait()
+	})
 }
