@@ -155,6 +155,9 @@ func (s *Syndicator) adminRecover(w http.ResponseWriter, r *http.Request) {
 	status := http.StatusOK
 	if err != nil {
 		result["error"], status = err.Error(), http.StatusBadGateway
+	} else if r.FormValue("page") != "" { // the button of the page
+		http.Redirect(w, r, "/syndication", http.StatusSeeOther)
+		return
 	}
 	answer(w, status, result)
 }
