@@ -114,7 +114,7 @@ func TestBrokenGeneratorsChangeNothing(t *testing.T) {
 	repo.Push()
 	gate := fakegen.NewGate(t)
 	p := start(t, map[string]string{"PATH": os.Getenv("PATH")}, "-git-repo", repo.Bare, "-git-branch", "main",
-		"-build", fakegen.Line(t, "-gate", gate.Addr()), "-build-timeout", "3s", "-github-secret", secret)
+		"-build", fakegen.Line(t, "-gate", gate.Addr()), "-build-timeout", "10s", "-github-secret", secret)
 	p.last(good)
 	gate.Next(fakegen.Generator).WaitGone()
 
@@ -125,7 +125,7 @@ func TestBrokenGeneratorsChangeNothing(t *testing.T) {
 	}{
 		{"crash 7", xesite.ResultFailed, "exited with code 7"},
 		{"kill", xesite.ResultFailed, "signal 9"},
-		{"hang", xesite.ResultFailed, "longer than 3s"},
+		{"hang", xesite.ResultFailed, "longer than 10s"},
 		{"partial", xesite.ResultRejected, "files are left"},
 		{"empty", xesite.ResultRejected, "wrote no files"},
 		{"missing", xesite.ResultFailed, "left no directory"},

@@ -62,6 +62,12 @@ func New(cfg Config) (*Syndicator, error) {
 	return s, nil
 }
 
+// Format writes where it announces, whatever the verb: %+v would show what targets
+// keep to themselves.
+func (s *Syndicator) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "syndicate.Syndicator(%s)", strings.Join(s.names, " "))
+}
+
 // ErrRunning is returned by [Syndicator.Run] and [Syndicator.Drain] if one of
 // them is running already.
 var ErrRunning = errors.New("syndicate: Run or Drain is running already")

@@ -786,6 +786,21 @@ func (f *flaky) Swap(ctx context.Context, key string, old, new []byte) (bool, er
 	return false, errors.New("the disk is full")
 }
 
+// keeper is a target with a secret of its own.
+type keeper struct {
+	network
+	token syndicate.Secret
+}
+
+func TestNoVerbPrintsWhatTargetsKeep(t *testing.T) {
+	s := begun(t, syndicate.Config{Targets: one(&keeper{token: "hunter2"})})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		if got := fmt.Sprintf(verb, s); strings.Contains(got, "hunter2") || !strings.Contains(got, "net") {
+			t.Errorf("%s prints %q", verb, got)
+		}
+	}
+}
+
 func TestConfigurationThatCannotBeRight(t *testing.T) {
 	for want, cfg := range map[string]syndicate.Config{
 		"set Store":          {},
