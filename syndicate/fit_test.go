@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -109,6 +110,7 @@ func FuzzFit(f *testing.F) {
 	f.Add("Hello world", "a", 30)
 	f.Add(strings.Repeat(family, 9)+" #tag", "?q=%20#x", 40)
 	f.Add("a https://x.example/ b :: ", "", 20)
+	f.Add("ahttps://x.example/ b", "", 1)
 	f.Add(strings.Join(pieces, ""), "ä.", 90)
 	f.Fuzz(checkFit)
 }
@@ -174,6 +176,9 @@ func reserved(text, link string) int {
 		return 0 // other links and mentions count less than they are long
 	}
 	before, after, _ := strings.Cut(text, link)
+	if last, _ := utf8.DecodeLastRuneInString(before); unicode.In(last, unicode.Letter, unicode.Mark, unicode.Digit) || strings.ContainsRune("_@#$", last) {
+		return 0 // the end of a word is no link
+	}
 	return max(0, uniseg.GraphemeClusterCount(before)-1) + 23 + max(0, uniseg.GraphemeClusterCount(after)-1)
 }
 
