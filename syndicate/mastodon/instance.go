@@ -5,11 +5,13 @@ package mastodon
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"time"
 
+	"xeiaso.net/site/syndicate"
 	"xeiaso.net/site/syndicate/internal/call"
 )
 
@@ -53,7 +55,10 @@ func (t *Target) allowed(ctx context.Context) (limits, error) {
 	resp, err := t.do(ctx, request{name: "ask for limits", method: http.MethodGet, path: "/api/v2/instance"}, &i)
 	if resp != nil && (resp.Status == http.StatusNotFound || resp.Status == http.StatusGone) {
 		i = instance{}
-		_, err = t.do(ctx, request{name: "ask for limits", method: http.MethodGet, path: "/api/v1/instance"}, &i)
+		resp, err = t.do(ctx, request{name: "ask for limits", method: http.MethodGet, path: "/api/v1/instance"}, &i)
+	}
+	if resp != nil && resp.Status == http.StatusNotFound {
+		i, err = instance{}, nil // one of the small servers, which says nothing about itself
 	}
 	if err != nil {
 		return limits{}, call.NotSent(err)
@@ -91,6 +96,10 @@ func (i instance) limits() limits {
 // maxPicture is how large a picture may be, in bytes: what Mastodon allows.
 const maxPicture = 16 << 20
 
+// errNoLookup says that a server has statuses, and no way to find them again. It
+// is announced there all the same; if an answer is lost a person has to look.
+var errNoLookup = errors.New("mastodon: the server does not show an account its own statuses")
+
 // ready returns the id of the account, when it is sure that the token may also
 // read: without that nobody could find out what became of a lost answer.
 func (t *Target) ready(ctx context.Context) (string, error) {
@@ -100,7 +109,10 @@ func (t *Target) ready(ctx context.Context) (string, error) {
 		return t.account, nil
 	}
 	var own struct{ ID string }
-	_, err := t.do(ctx, request{name: "ask who we are", method: http.MethodGet, path: "/api/v1/accounts/verify_credentials"}, &own)
+	resp, err := t.do(ctx, request{name: "ask who we are", method: http.MethodGet, path: "/api/v1/accounts/verify_credentials"}, &own)
+	if resp != nil && resp.Status == http.StatusNotFound {
+		return "", &syndicate.Error{Err: errNoLookup, NotSent: true, Refused: true}
+	}
 	if err != nil {
 		return "", call.NotSent(err)
 	}

@@ -79,7 +79,7 @@ func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Recei
 	if err != nil {
 		return syndicate.Receipt{}, err
 	}
-	if _, err := t.ready(ctx); err != nil {
+	if _, err := t.ready(ctx); err != nil && !errors.Is(err, errNoLookup) {
 		return syndicate.Receipt{}, err
 	}
 	w := write{Text: b.Text, Warning: b.Warning, Sensitive: b.Warning != "", Visibility: b.Visibility, Language: b.Language}
