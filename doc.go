@@ -19,22 +19,23 @@
 //	xesite/state      small records with compare-and-swap, for several instances
 //	xesite/markdown   a generator: a folder of Markdown becomes a blog
 //
-// [xeiaso.net/site/syndicate/feed] reads posts from feeds, and
-// [xeiaso.net/site/syndicate] fits their texts to other networks.
+// [xeiaso.net/site/syndicate] announces posts on other networks, each once. Below
+// it are the networks, which do not import each other: bluesky, mastodon, discord,
+// irc, webmention, websub and webhook; feed, which reads posts from feeds; and
+// strict servers for tests, mastodontest and discordtest.
 //
 // example is a program that is made of these packages, for running a site
 // without writing Go.
 //
-// More is planned, and not here yet: syndicate is to tell other networks of new
-// posts, patreon gets a list of supporters, onion serves a site over Tor, wg
-// reaches private services through WireGuard.
+// More is planned, and not here yet: patreon gets a list of supporters, onion
+// serves a site over Tor, wg reaches private services through WireGuard.
 //
 // # Imports
 //
 // Packages use the standard library's types where they meet. Importing one
 // does not bring the dependencies of another: xesite/state and xesite/hook
 // need the standard library alone, xesite/release and xesite/serve two modules
-// for compression.
+// for compression, syndicate and its networks one for counting characters.
 //
 // No package logs, registers metrics, reads a configuration or exits by
 // itself: all of that is for the program that imports it to decide.
