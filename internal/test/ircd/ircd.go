@@ -205,25 +205,32 @@ func write(t testing.TB, dir, name, content string) string {
 	return path
 }
 
-// start runs a program until the test ends, or the test process does.
+// start runs a program until the test ends, or the test process does, whatever
+// ends that: then a shell sees the end of its input. (A signal at the death of the
+// parent does not do, since ngircd becomes another user, which takes that off.)
 func start(t testing.TB, dir, program string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(program, args...)
+	const script = `"$@" </dev/null & server=$!; read -r end; kill "$server"; wait "$server"`
+	cmd := exec.Command("/bin/sh", append([]string{"-c", script, "sh", program}, args...)...)
 	cmd.Dir = dir
 	var output wait.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
+		stdin.Close()
 		select {
 		case <-ended:
-		case <-time.After(5 * time.Second):
-			cmd.Process.Kill()
+		case <-time.After(10 * time.Second):
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 			<-ended
 		}
 		if t.Failed() {
