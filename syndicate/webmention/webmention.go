@@ -131,11 +131,11 @@ func (t *Target) Send(ctx context.Context, a syndicate.Attempt) (syndicate.Recei
 		return syndicate.Receipt{}, &syndicate.Error{Err: fmt.Errorf("the body is not ours: %w", err), NotSent: true, Refused: true}
 	}
 	var errs []error
-	for _, link := range t.leastTried(a.Key, b.Targets) {
+	for i, link := range t.leastTried(a.Key, b.Targets) {
 		where, err := t.mention(ctx, b.Source, link)
-		if err != nil && ctx.Err() != nil {
-			// That was no try. This one and the others have their turn next time,
-			// before those that hang.
+		if err != nil && ctx.Err() != nil && i > 0 {
+			// That was no try, unless it had all the time there is. This one and
+			// the others have their turn next time, before those that hang.
 			errs = append(errs, ctx.Err())
 			break
 		}
