@@ -64,6 +64,7 @@ var rules = []rule{
 	{pkg: "xesite/state"},
 	{pkg: "xesite/state/statetest", own: []string{"xesite/state"}},
 	{pkg: "xesite/markdown", third: markdown},
+	{pkg: "patreon"},
 	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/markup"},
