@@ -1,0 +1,209 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package patreon_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"xeiaso.net/site/patreon"
+	"xeiaso.net/site/patreon/patreontest"
+	"xeiaso.net/site/xesite/state"
+)
+
+// direct is a transport that calls a handler without a network, so that a test
+// can run on a clock of its own.
+type direct struct{ http.Handler }
+
+func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	d.ServeHTTP(w, r)
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
+}
+
+// rig is a keeper and the Patreon that it talks to.
+type rig struct {
+	*patreon.Keeper
+	t       *testing.T
+	fake    *patreontest.Server
+	store   patreon.Store
+	creator string
+	cfg     patreon.KeeperConfig
+}
+
+// newRig makes a fake, and the configuration of a keeper that is seeded from its
+// portal. Change that by edit.
+func newRig(t *testing.T, fake patreontest.Config, edit func(*patreon.KeeperConfig)) *rig {
+	t.Helper()
+	r := &rig{t: t, fake: patreontest.New(fake), store: &state.Mem{}}
+	r.fake.AddClient(patreontest.Client{ID: "client", Secret: "client-secret", RedirectURIs: []string{"http://localhost:8377/callback"}})
+	r.creator = r.fake.AddUser(patreontest.User{FullName: "Wren Quillon"})
+	r.cfg = patreon.KeeperConfig{
+		Store: r.store, ClientID: "client", ClientSecret: "client-secret",
+		HTTPClient: &http.Client{Transport: direct{r.fake}},
+		Seed:       r.seed(),
+		Logger:     slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+	if edit != nil {
+		edit(&r.cfg)
+	}
+	r.restart()
+	return r
+}
+
+// seed gets a new pair from the portal.
+func (r *rig) seed() patreon.Seed {
+	pair := r.fake.Portal("client", r.creator, patreontest.AllScopes()...)
+	return patreon.Seed{Access: patreon.Secret(pair.AccessToken), Refresh: patreon.Secret(pair.RefreshToken)}
+}
+
+// restart makes another keeper of the same configuration.
+func (r *rig) restart() {
+	r.t.Helper()
+	k, err := patreon.NewKeeper(r.cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.Keeper = k
+}
+
+// good gets a token, and asks the fake whether it takes it.
+func (r *rig) good() patreon.Token {
+	r.t.Helper()
+	token, err := r.Token(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	req := httptest.NewRequest(http.MethodGet, "/api/oauth2/v2/identity", nil)
+	req.Header.Set("Authorization", "Bearer "+token.Access.Reveal())
+	req.Header.Set("User-Agent", "test")
+	w := httptest.NewRecorder()
+	r.fake.ServeHTTP(w, req)
+	if w.Code != http.StatusOK {
+		r.t.Fatalf("the token of generation %d is not taken: %d %s", token.Generation, w.Code, w.Body)
+	}
+	return token
+}
+
+func TestASeedIsRefreshedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, patreontest.Config{}, nil)
+		token := r.good()
+		if got := r.fake.Stats().Refreshes; got != 1 {
+			t.Errorf("%d refreshes, want 1", got)
+		}
+		if token.Access == r.cfg.Seed.Access {
+			t.Error("the token is that of the seed")
+		}
+		if left := time.Until(token.Expires); left != 31*24*time.Hour {
+			t.Errorf("the token lasts %s", left)
+		}
+	})
+}
+
+func TestTokensAreRefreshedAtHalfOfTheirLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, patreontest.Config{}, nil)
+		first := r.good()
+		for _, c := range []struct {
+			wait      time.Duration
+			refreshes int
+		}{
+			{14 * 24 * time.Hour, 1},
+			{3 * 24 * time.Hour, 2},
+			{14 * 24 * time.Hour, 2},
+			{40 * 24 * time.Hour, 3},
+			{400 * 24 * time.Hour, 4},
+		} {
+			time.Sleep(c.wait)
+			r.good()
+			if got := r.fake.Stats().Refreshes; got != c.refreshes {
+				t.Errorf("%d refreshes after another %s, want %d", got, c.wait, c.refreshes)
+			}
+		}
+		if now := r.good(); now.Generation != first.Generation+3 {
+			t.Errorf("generation %d after %d", now.Generation, first.Generation)
+		}
+	})
+}
+
+func TestALostLineageIsToldAndCostsNoCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, patreontest.Config{}, nil)
+		token := r.good()
+		r.seed() // somebody presses the button of the portal
+		time.Sleep(17 * 24 * time.Hour)
+		if again, err := r.Token(t.Context()); err != nil || again != token {
+			t.Errorf("the access token is not given out for as long as it lasts: %v", err)
+		}
+		if s := r.Status(); s.State != "lost" || s.LostReason == "" {
+			t.Errorf("the status is %+v", s)
+		}
+		before := r.fake.Stats()
+		for range 100 {
+			time.Sleep(24 * time.Hour)
+			r.Token(t.Context())
+		}
+		if _, err := r.Token(t.Context()); !errors.Is(err, patreon.ErrLineageLost) {
+			t.Errorf("the error is %v", err)
+		}
+		if after := r.fake.Stats(); after.InvalidGrants != before.InvalidGrants {
+			t.Errorf("the endpoint was asked %d times more", after.InvalidGrants-before.InvalidGrants)
+		}
+		r.restart()
+		if _, err := r.Token(t.Context()); !errors.Is(err, patreon.ErrLineageLost) {
+			t.Errorf("after a restart the error is %v", err)
+		}
+		if err := r.Seed(t.Context(), r.cfg.Seed, true); !errors.Is(err, patreon.ErrSeedUsed) {
+			t.Errorf("the old seed: %v", err)
+		}
+		if err := r.Seed(t.Context(), r.seed(), false); err != nil {
+			t.Fatal(err)
+		}
+		r.good()
+		if s := r.Status(); s.State != "ok" {
+			t.Errorf("the status is %+v", s)
+		}
+	})
+}
+
+func TestOneOfManyRefreshes(t *testing.T) {
+	for _, n := range []int{2, 5, 20} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, patreontest.Config{}, nil)
+			r.good()
+			keepers := []*patreon.Keeper{r.Keeper}
+			for range n - 1 {
+				r.restart()
+				r.good()
+				keepers = append(keepers, r.Keeper)
+			}
+			for generation := range 5 {
+				time.Sleep(32 * 24 * time.Hour)
+				var all sync.WaitGroup
+				for _, k := range keepers {
+					for range 3 {
+						all.Go(func() {
+							if _, err := k.Token(t.Context()); err != nil {
+								t.Error(err)
+							}
+						})
+					}
+				}
+				all.Wait()
+				if s := r.fake.Stats(); s.Refreshes != generation+2 || s.SpentRefreshTokensUsed != 0 {
+					t.Fatalf("%d keepers: %d refreshes in generation %d, %d with a spent token", n, s.Refreshes, generation+2, s.SpentRefreshTokensUsed)
+				}
+			}
+		})
+	}
+}
