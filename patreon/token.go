@@ -6,6 +6,8 @@ package patreon
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"time"
 
 	"xeiaso.net/site/internal/secret"
@@ -54,6 +56,15 @@ type Reporter interface {
 // creator's access token from the page of the client, for programs that run now
 // and then by hand.
 type StaticToken Secret
+
+// Format writes a placeholder, whatever the verb.
+func (t StaticToken) Format(f fmt.State, verb rune) { Secret(t).Format(f, verb) }
+
+// LogValue returns a placeholder.
+func (t StaticToken) LogValue() slog.Value { return Secret(t).LogValue() }
+
+// MarshalText returns a placeholder.
+func (t StaticToken) MarshalText() ([]byte, error) { return Secret(t).MarshalText() }
 
 // Token returns the token, or an error if it is empty.
 func (t StaticToken) Token(context.Context) (Token, error) {
