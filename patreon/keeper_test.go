@@ -94,6 +94,9 @@ func (r *rig) good() patreon.Token {
 	return token
 }
 
+// pass lets time go by in a bubble of testing/synctest.
+func pass(d time.Duration) { <-time.After(d) }
+
 func TestASeedIsRefreshedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, patreontest.Config{}, nil)
@@ -124,7 +127,7 @@ func TestTokensAreRefreshedAtHalfOfTheirLife(t *testing.T) {
 			{40 * 24 * time.Hour, 3},
 			{400 * 24 * time.Hour, 4},
 		} {
-			time.Sleep(c.wait)
+			pass(c.wait)
 			r.good()
 			if got := r.fake.Stats().Refreshes; got != c.refreshes {
 				t.Errorf("%d refreshes after another %s, want %d", got, c.wait, c.refreshes)
@@ -141,7 +144,7 @@ func TestALostLineageIsToldAndCostsNoCalls(t *testing.T) {
 		r := newRig(t, patreontest.Config{}, nil)
 		token := r.good()
 		r.seed() // somebody presses the button of the portal
-		time.Sleep(17 * 24 * time.Hour)
+		pass(17 * 24 * time.Hour)
 		if again, err := r.Token(t.Context()); err != nil || again != token {
 			t.Errorf("the access token is not given out for as long as it lasts: %v", err)
 		}
@@ -150,7 +153,7 @@ func TestALostLineageIsToldAndCostsNoCalls(t *testing.T) {
 		}
 		before := r.fake.Stats()
 		for range 100 {
-			time.Sleep(24 * time.Hour)
+			pass(24 * time.Hour)
 			r.Token(t.Context())
 		}
 		if _, err := r.Token(t.Context()); !errors.Is(err, patreon.ErrLineageLost) {
@@ -188,7 +191,7 @@ func TestOneOfManyRefreshes(t *testing.T) {
 				keepers = append(keepers, r.Keeper)
 			}
 			for generation := range 5 {
-				time.Sleep(32 * 24 * time.Hour)
+				pass(32 * 24 * time.Hour)
 				var all sync.WaitGroup
 				for _, k := range keepers {
 					for range 3 {

@@ -31,22 +31,22 @@ type proxy struct {
 	perMinute int
 
 	mu      sync.Mutex // guards what follows
-	kept    map[string]*page
+	kept    map[string]*keptAnswer
 	size    int // of the bodies in kept, in bytes
-	flights map[string]*fetch
+	flights map[string]*fetching
 	calls   []time.Time // in the last minute
 }
 
-// page is an answer that was kept.
-type page struct {
+// keptAnswer is an answer that was kept.
+type keptAnswer struct {
 	response *response
 	at       time.Time
 }
 
-// fetch is a request under way.
-type fetch struct {
+// fetching is a request under way.
+type fetching struct {
 	done chan struct{}
-	page *page // once done is closed
+	page *keptAnswer // once done is closed
 	err  error
 }
 
@@ -56,7 +56,7 @@ const maxKept = 64 << 20
 func newProxy(cfg TokenServerConfig) *proxy {
 	return &proxy{
 		keeper: cfg.Keeper, freshFor: cfg.CacheFor, staleFor: cfg.StaleFor, perMinute: cfg.PerMinute,
-		kept: map[string]*page{}, flights: map[string]*fetch{},
+		kept: map[string]*keptAnswer{}, flights: map[string]*fetching{},
 	}
 }
 
@@ -123,7 +123,7 @@ var errBudget = errors.New("patreon: all requests of this minute are spent")
 
 // get returns an answer that is fresh enough. If there is none to be had it
 // returns an old one, and the error.
-func (p *proxy) get(ctx context.Context, r request) (*page, error) {
+func (p *proxy) get(ctx context.Context, r request) (*keptAnswer, error) {
 	key := r.path + "?" + r.query.Encode()
 	p.mu.Lock()
 	old := p.kept[key]
@@ -133,7 +133,7 @@ func (p *proxy) get(ctx context.Context, r request) (*page, error) {
 	}
 	f := p.flights[key]
 	if f == nil {
-		f = &fetch{done: make(chan struct{})}
+		f = &fetching{done: make(chan struct{})}
 		p.flights[key] = f
 		go p.fly(context.WithoutCancel(ctx), key, r, f)
 	}
@@ -165,14 +165,14 @@ func mayPass(err error) bool {
 const proxyTimeout = 60 * time.Second
 
 // fly makes a request, and keeps what comes.
-func (p *proxy) fly(ctx context.Context, key string, r request, f *fetch) {
+func (p *proxy) fly(ctx context.Context, key string, r request, f *fetching) {
 	ctx, cancel := context.WithTimeout(ctx, proxyTimeout)
 	defer cancel()
 	answer, err := p.call(ctx, r)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if f.err = err; err == nil {
-		f.page = &page{answer, time.Now()}
+		f.page = &keptAnswer{answer, time.Now()}
 		p.keep(key, f.page)
 	}
 	delete(p.flights, key)
@@ -221,7 +221,7 @@ func (p *proxy) spend(now time.Time) bool {
 }
 
 // keep remembers an answer, and forgets the oldest ones when there are too many.
-func (p *proxy) keep(key string, answer *page) {
+func (p *proxy) keep(key string, answer *keptAnswer) {
 	if len(answer.response.body) > maxKept/4 {
 		return
 	}

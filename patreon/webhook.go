@@ -17,30 +17,16 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
 
-// Trigger is what a webhook tells of. The values are from
-// https://docs.patreon.com/#triggers-v2, and those with "pledges" from version 1
-// of the API.
-type Trigger string
-
-// Triggers that are known.
+// Triggers of version 1 of the API, whose webhooks still exist. They cannot be
+// registered with version 2.
 const (
-	MembersCreate       Trigger = "members:create"
-	MembersUpdate       Trigger = "members:update"
-	MembersDelete       Trigger = "members:delete"
-	MembersPledgeCreate Trigger = "members:pledge:create"
-	MembersPledgeUpdate Trigger = "members:pledge:update"
-	MembersPledgeDelete Trigger = "members:pledge:delete"
-	PostsPublish        Trigger = "posts:publish"
-	PostsUpdate         Trigger = "posts:update"
-	PostsDelete         Trigger = "posts:delete"
-	PledgesCreate       Trigger = "pledges:create"
-	PledgesUpdate       Trigger = "pledges:update"
-	PledgesDelete       Trigger = "pledges:delete"
+	PledgesCreate Trigger = "pledges:create"
+	PledgesUpdate Trigger = "pledges:update"
+	PledgesDelete Trigger = "pledges:delete"
 )
 
 // MemberTriggers returns those that can change who supports a campaign, as a
@@ -52,13 +38,9 @@ func MemberTriggers() []Trigger {
 	}
 }
 
-// Known reports whether the trigger is one of those above.
-func (t Trigger) Known() bool {
-	switch t {
-	case PostsPublish, PostsUpdate, PostsDelete, PledgesCreate, PledgesUpdate, PledgesDelete:
-		return true
-	}
-	return slices.Contains(MemberTriggers(), t)
+// understood reports whether events of a trigger are taken.
+func understood(t Trigger) bool {
+	return t.Known() || t == PledgesCreate || t == PledgesUpdate || t == PledgesDelete
 }
 
 // An Event is what a webhook has told.
@@ -160,7 +142,7 @@ func NewWebhookHandler(cfg WebhookConfig) (*WebhookHandler, error) {
 		return nil, errors.New("patreon: WebhookConfig.Secrets is not set; without a secret anybody could send events")
 	}
 	for _, t := range cfg.Only {
-		if !t.Known() {
+		if !understood(t) {
 			return nil, fmt.Errorf("patreon: %q is no trigger of a webhook", t)
 		}
 	}
@@ -238,7 +220,7 @@ func (h *WebhookHandler) receive(w http.ResponseWriter, r *http.Request) Deliver
 	}
 	t := Trigger(r.Header.Get("X-Patreon-Event"))
 	switch {
-	case !t.Known():
+	case !understood(t):
 		h.log.InfoContext(r.Context(), "patreon: an event that is not known", "trigger", scrub(string(t), nil))
 		return h.ignore(w, Delivery{Result: "unknown"}, "the event is not known")
 	case h.cfg.Only != nil && !slices.Contains(h.cfg.Only, t):
@@ -391,13 +373,4 @@ func (h *WebhookHandler) tell() {
 	h.cfg.OnChange(e)
 	// What came meanwhile, if anything did.
 	h.tell()
-}
-
-// names joins triggers for a log.
-func names(triggers []Trigger) string {
-	var all []string
-	for _, t := range triggers {
-		all = append(all, string(t))
-	}
-	return strings.Join(all, " ")
 }
