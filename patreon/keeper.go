@@ -97,10 +97,12 @@ type Keeper struct {
 	running  atomic.Int32
 	wake     chan struct{} // has Run look
 	count    counters
+	looks    atomic.Uint64 // at the store
 
 	mu       sync.Mutex // guards what follows
 	known    *record    // the newest that is known; nil: none
 	knownAt  time.Time  // when it was; zero: never
+	looked   uint64     // looks at that time
 	unsaved  bool       // known is not in the store yet
 	saving   chan struct{}
 	rescued  bool // the emergency file was looked for
@@ -376,18 +378,19 @@ func (k *Keeper) reload(ctx context.Context) (*record, error) {
 	return r, nil
 }
 
-// remember keeps what was read, unless there is something newer that is not
-// saved yet, and returns the newest.
+// remember keeps what was read, unless there is something newer: tokens that are
+// not saved yet, or what a look told that began later and ended sooner. It
+// returns the newest.
 func (k *Keeper) remember(r *record) *record {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.unsaved {
+	if k.unsaved || r != nil && k.known != nil && r.read <= k.looked && r.Version < k.known.Version {
 		return k.known
 	}
 	if r.empty() || k.known.empty() || r.Refresh != k.known.Refresh {
 		k.failures, k.next, k.problem = 0, time.Time{}, ""
 	}
-	k.known, k.knownAt = r, time.Now()
+	k.known, k.knownAt, k.looked = r, time.Now(), k.looks.Load()
 	return r
 }
 

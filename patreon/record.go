@@ -46,6 +46,10 @@ type record struct {
 
 	// Lost is set when Patreon does not take the refresh token.
 	Lost *lost `json:"lost,omitzero"`
+
+	// read is when it was read from the store, by a clock of the keeper's that
+	// goes on with each look.
+	read uint64
 }
 
 // intent is written before the token endpoint is called. It keeps others from
@@ -140,6 +144,7 @@ func (r *record) empty() bool { return r == nil || r.Refresh == "" }
 // load returns the record and its form in the store; both are nil if there is
 // none.
 func (k *Keeper) load(ctx context.Context) (*record, []byte, error) {
+	begun := k.looks.Add(1)
 	raw, err := load(ctx, k.cfg.Store, k.cfg.Key)
 	if err != nil {
 		k.count.storeErrors.Add(1)
@@ -147,7 +152,7 @@ func (k *Keeper) load(ctx context.Context) (*record, []byte, error) {
 	if raw == nil || err != nil {
 		return nil, nil, err
 	}
-	r := &record{}
+	r := &record{read: begun}
 	if err := json.Unmarshal(raw, r); err != nil {
 		// The decoder's error can quote what it has read. What is there may
 		// hold the only refresh token, so it is left alone.
