@@ -133,14 +133,14 @@ func (g *Registration) Status() RegistrationStatus {
 // Secrets returns what deliveries may be signed with, for
 // [WebhookConfig.Secrets]. There are none before the webhook is registered.
 func (g *Registration) Secrets(ctx context.Context) ([]Secret, error) {
-	g.mu.Lock()
-	known := g.known
-	g.mu.Unlock()
+	known, _, err := g.load(ctx) // another process may have registered it
+	if err != nil {
+		g.mu.Lock()
+		known = g.known
+		g.mu.Unlock()
+	}
 	if known == nil {
-		var err error
-		if known, _, err = g.load(ctx); err != nil {
-			return nil, err
-		}
+		return nil, err
 	}
 	var secrets []Secret
 	for _, s := range known.Secrets {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,8 +36,17 @@ type DataFile struct {
 	// fresh one. If zero, it never gets too old.
 	MaxAge time.Duration
 
+	// At tells since when the content that Fetch has returned is known, if that
+	// is earlier: for a Fetch that returns what was read before. If nil, it is when
+	// Fetch returns. The zero time does not count.
+	At func() time.Time
+
+	// Default is written if there is no value at all, and the repository has no
+	// file at Path either. If nil, the build goes without.
+	Default []byte
+
 	// Required makes a build fail for which there is no value at all.
-	// Otherwise the file is left as the repository has it.
+	// Otherwise the file is left as the repository has it, see Default.
 	Required bool
 }
 
@@ -55,6 +65,7 @@ type dataCache struct {
 type datum struct {
 	path    string
 	content []byte // nil: leave the file alone
+	missing bool   // write it only if there is no file
 }
 
 // fetch gets all files at the same time. The log says where an old value had
@@ -66,7 +77,10 @@ func (d *dataCache) fetch(ctx context.Context, log *buildLog) ([]datum, error) {
 	for i, f := range d.files {
 		all.Go(func() {
 			content, err := d.one(ctx, f, log)
-			data[i], errs[i] = datum{f.Path, content}, err
+			data[i], errs[i] = datum{path: f.Path, content: content}, err
+			if content == nil && f.Default != nil {
+				data[i].content, data[i].missing = f.Default, true
+			}
 		})
 	}
 	all.Wait()
@@ -172,7 +186,14 @@ func (d *dataCache) store(f DataFile, content []byte) error {
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return err
 	}
-	return atomicfile.Write(d.file(f), content, 0o600)
+	if err := atomicfile.Write(d.file(f), content, 0o600); err != nil || f.At == nil {
+		return err
+	}
+	at := f.At()
+	if at.IsZero() || at.After(time.Now()) {
+		return nil
+	}
+	return os.Chtimes(d.file(f), at, at)
 }
 
 // load returns the last good value and how old it is.
@@ -197,6 +218,9 @@ func writeData(dir string, data []datum) error {
 		if d.content == nil {
 			continue
 		}
+		if _, err := root.Lstat(d.path); err == nil && d.missing {
+			continue
+		}
 		if err := root.MkdirAll(filepath.Dir(d.path), 0o755); err != nil {
 			return fmt.Errorf("data file %s: %w", d.path, err)
 		}
@@ -215,6 +239,9 @@ func hashData(data []datum) string {
 	sum := sha256.New()
 	for _, d := range data {
 		fmt.Fprintf(sum, "%q %t %d\n", d.path, d.content == nil, len(d.content))
+		if d.missing {
+			io.WriteString(sum, "default\n")
+		}
 		sum.Write(d.content)
 	}
 	return fmt.Sprintf("%x", sum.Sum(nil))

@@ -126,6 +126,7 @@ func TestDataThatAreTooOldOrWereNeverThere(t *testing.T) {
 		"too old, optional": {xesite.DataFile{MaxAge: time.Minute}, true, xesite.ResultPublished, "of the repository"},
 		"too old, required": {xesite.DataFile{MaxAge: time.Minute, Required: true}, true, xesite.ResultFailed, "fresh"},
 		"old enough":        {xesite.DataFile{MaxAge: 100 * time.Hour}, true, xesite.ResultPublished, "fresh"},
+		"default, not used": {xesite.DataFile{Default: []byte("default")}, false, xesite.ResultPublished, "of the repository"},
 		"without an age":    {xesite.DataFile{Required: true}, true, xesite.ResultPublished, "fresh"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -164,6 +165,38 @@ func TestDataThatAreTooOldOrWereNeverThere(t *testing.T) {
 				r.expectPage("/p.txt", 200, tt.page)
 			}
 		})
+	}
+}
+
+func TestADefaultStandsInForWhatIsNowhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, patreon := &fakeSource{}, &service{}
+		source.set("c1")
+		patreon.set(func(context.Context) ([]byte, error) { return nil, errors.New("connection refused") })
+		r := fakeRig(t, t.TempDir(), source, func(cfg *xesite.Config) {
+			cfg.DataFiles = []xesite.DataFile{{Path: "p.txt", Fetch: patreon.Fetch, Default: []byte("nobody yet")}}
+		})
+		r.expectPage("/p.txt", 200, "nobody yet")
+		patreon.says("ada")
+		r.expect(r.trigger(poll()), xesite.ResultPublished)
+		r.expectPage("/p.txt", 200, "ada")
+		r.stop()
+	})
+}
+
+// Whoever fetches for themselves, and hands on what they have, knows its age.
+func TestDataAreAsOldAsTheySay(t *testing.T) {
+	source, patreon := &fakeSource{}, &service{}
+	source.set("c1")
+	patreon.says("ada")
+	since := time.Now().Add(-5 * time.Hour)
+	r := openRig(t, t.TempDir(), "unused", func(cfg *xesite.Config) {
+		cfg.Source, cfg.Builder = source, nil
+		cfg.DataFiles = []xesite.DataFile{{Path: "p.txt", Fetch: patreon.Fetch, At: func() time.Time { return since }}}
+	}).run()
+	wait.Until(t, "a release is served", r.Ready)
+	if age := r.counter("xesite_data_age_seconds", "p.txt"); age < 5*3600 || age > 6*3600 {
+		t.Errorf("the age is %v s", age)
 	}
 }
 

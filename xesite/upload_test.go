@@ -112,7 +112,7 @@ func (r *rig) put(query string, archive []byte, fields ...string) (a answer, res
 	return a, w.Result()
 }
 
-// counter reads a metric of the site.
+// counter reads a counter or gauge of the site.
 func (r *rig) counter(name, label string) (value float64) {
 	r.t.Helper()
 	registry := prometheus.NewRegistry()
@@ -124,7 +124,7 @@ func (r *rig) counter(name, label string) (value float64) {
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == name && m.GetLabel()[0].GetValue() == label {
-				value = m.GetCounter().GetValue()
+				value = m.GetCounter().GetValue() + m.GetGauge().GetValue() // it is one of them
 			}
 		}
 	}
