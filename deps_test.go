@@ -65,6 +65,7 @@ var rules = []rule{
 	{pkg: "xesite/state/statetest", own: []string{"xesite/state"}},
 	{pkg: "xesite/markdown", third: markdown},
 	{pkg: "patreon"},
+	{pkg: "patreon/metrics", own: []string{"patreon"}, third: prometheus},
 	{pkg: "patreon/patreontest"},
 	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// RegistrationConfig configures a [Registration]. Client, Store, Campaign and
-// URI are required.
+// RegistrationConfig configures a [Registration]. Client, Store and URI are
+// required.
 type RegistrationConfig struct {
 	// Client makes the requests. Its token needs the scope w:campaigns.webhook.
 	Client *Client
@@ -29,7 +29,8 @@ type RegistrationConfig struct {
 	// Key is the key of the record in the store. If empty, "patreon/webhook".
 	Key string
 
-	// Campaign is whose events are wanted.
+	// Campaign is whose events are wanted. If empty, it is the one campaign of whom
+	// the token belongs to.
 	Campaign CampaignID
 
 	// URI is where Patreon has to send them: the public address of a
@@ -91,11 +92,8 @@ const maxSecrets = 4
 
 // NewRegistration checks a configuration. It makes no request.
 func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
-	switch {
-	case cfg.Client == nil || cfg.Store == nil:
+	if cfg.Client == nil || cfg.Store == nil {
 		return nil, errors.New("patreon: RegistrationConfig needs Client and Store")
-	case cfg.Campaign == "":
-		return nil, errors.New("patreon: RegistrationConfig.Campaign is not set")
 	}
 	u, err := url.Parse(cfg.URI)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.Fragment != "" {
@@ -142,7 +140,7 @@ func (g *Registration) Secrets(ctx context.Context) ([]Secret, error) {
 	if known == nil {
 		return nil, err
 	}
-	var secrets []Secret
+	secrets := []Secret{}
 	for _, s := range known.Secrets {
 		secrets = append(secrets, Secret(s))
 	}
@@ -190,12 +188,18 @@ func (g *Registration) reconcile(ctx context.Context) (Webhook, error) {
 	if err != nil {
 		return Webhook{}, err
 	}
-	ours, err := g.list(ctx)
+	campaign := g.cfg.Campaign
+	if campaign == "" {
+		if campaign, err = onlyCampaign(ctx, g.cfg.Client); err != nil {
+			return Webhook{}, err
+		}
+	}
+	ours, err := g.list(ctx, campaign)
 	if err != nil {
 		return Webhook{}, err
 	}
 	if len(ours) == 0 {
-		return g.create(ctx)
+		return g.create(ctx, campaign)
 	}
 	w := ours[0]
 	for _, other := range ours {
@@ -214,14 +218,14 @@ func (g *Registration) reconcile(ctx context.Context) (Webhook, error) {
 }
 
 // list returns the webhooks with our address, the oldest first.
-func (g *Registration) list(ctx context.Context) ([]Webhook, error) {
+func (g *Registration) list(ctx context.Context, campaign CampaignID) ([]Webhook, error) {
 	var ours []Webhook
 	for w, err := range g.cfg.Client.Webhooks(ctx, Query{}) {
 		if err != nil {
 			return nil, err
 		}
 		of := w.Campaign.ID()
-		if w.URI.Or("") == g.cfg.URI && (of == "" || of == g.cfg.Campaign) {
+		if w.URI.Or("") == g.cfg.URI && (of == "" || of == campaign) {
 			ours = append(ours, w)
 		}
 	}
@@ -229,8 +233,8 @@ func (g *Registration) list(ctx context.Context) ([]Webhook, error) {
 }
 
 // create registers the webhook. If the answer is lost, the next look finds it.
-func (g *Registration) create(ctx context.Context) (Webhook, error) {
-	w, err := g.cfg.Client.CreateWebhook(ctx, NewWebhook{Campaign: g.cfg.Campaign, URI: g.cfg.URI, Triggers: g.cfg.Triggers})
+func (g *Registration) create(ctx context.Context, campaign CampaignID) (Webhook, error) {
+	w, err := g.cfg.Client.CreateWebhook(ctx, NewWebhook{Campaign: campaign, URI: g.cfg.URI, Triggers: g.cfg.Triggers})
 	if err != nil {
 		return Webhook{}, err
 	}

@@ -229,7 +229,7 @@ func (s *Supporters) campaign() (CampaignID, error) {
 func (s *Supporters) read(ctx context.Context, campaign CampaignID) (Snapshot, error) {
 	if campaign == "" {
 		var err error
-		if campaign, err = s.onlyCampaign(ctx); err != nil {
+		if campaign, err = onlyCampaign(ctx, s.cfg.Client); err != nil {
 			return Snapshot{}, err
 		}
 	}
@@ -256,9 +256,9 @@ func (s *Supporters) query() Query {
 }
 
 // onlyCampaign finds the campaign if there is one.
-func (s *Supporters) onlyCampaign(ctx context.Context) (CampaignID, error) {
+func onlyCampaign(ctx context.Context, client *Client) (CampaignID, error) {
 	var all []CampaignID
-	for c, err := range s.cfg.Client.Campaigns(ctx, Query{Fields: Fields{TypeCampaign: {}}, Include: []string{}}) {
+	for c, err := range client.Campaigns(ctx, Query{Fields: Fields{TypeCampaign: {}}, Include: []string{}}) {
 		if err != nil {
 			return "", err
 		}
