@@ -46,6 +46,7 @@ type config struct {
 	logLevel                         slog.Level
 	siteURLSet                       bool
 	syndication                      syndicationFlags
+	patreon                          patreonFlags
 }
 
 // forges have a hook each, mounted if it has a secret.
@@ -92,6 +93,7 @@ func (c *config) flags() *flag.FlagSet {
 	fs.StringVar(&c.redirectDomain, "redirect-domain", "", "canonical `host`; visitors of others are sent there")
 	fs.StringVar(&c.onionDomain, "onion-domain", "", "onion `host` of the site, which is never redirected")
 	c.syndication.flags(fs)
+	c.patreon.flags(fs)
 	fs.StringVar(&c.notifyCommand, "notify-command", "", "`command` to run when a build fails or recovers, with its record on stdin")
 	fs.Var(value[slog.Level]{&c.logLevel, parseLevel, "debug, info, warn or error"}, "log-level", "least `level` to log: debug, info, warn, error")
 	return fs
@@ -137,7 +139,8 @@ func parseLevel(s string) (level slog.Level, err error) {
 
 // usage prints what there is to set.
 func usage(fs *flag.FlagSet, w io.Writer) {
-	fmt.Fprint(w, "Usage: example [flags]\n\nHosts a web site from a git repository; without -git-repo, a demo.\n"+
+	fmt.Fprint(w, "Usage: example [flags]\n       example token-server [flags]\n       example patreon seed|login|status|hash [flags]\n\n"+
+		"Hosts a web site from a git repository; without -git-repo, a demo.\n"+
 		"Each flag can be set by the environment variable of its name in upper case\nwith underscores; the flag wins.\n\n")
 	fs.SetOutput(w)
 	fs.PrintDefaults()
@@ -188,19 +191,30 @@ func variable(name string) string {
 	return strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-// parse reads flags and, for those that are not given, the environment. An
-// empty variable counts as unset.
+// parse reads the flags of the site, and checks them.
 func parse(args []string, getenv func(string) string, stderr io.Writer) (*config, error) {
 	c := &config{}
 	fs := c.flags()
-	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+	if err := parseFlags(fs, args, getenv); errors.Is(err, flag.ErrHelp) {
 		usage(fs, stderr)
 		return nil, err
 	} else if err != nil {
-		return nil, fmt.Errorf("%w (see -help)", err)
+		return nil, err
+	}
+	fs.Visit(func(f *flag.Flag) { c.siteURLSet = c.siteURLSet || f.Name == "site-url" })
+	return c, c.check()
+}
+
+// parseFlags reads flags and, for those that are not given, the environment. An
+// empty variable counts as unset.
+func parseFlags(fs *flag.FlagSet, args []string, getenv func(string) string) error {
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("%w (see -help)", err)
 	}
 	if fs.NArg() > 0 {
-		return nil, fmt.Errorf("unknown argument %q: flags begin with -, see -help", fs.Arg(0))
+		return fmt.Errorf("unknown argument %q: flags begin with -, see -help", fs.Arg(0))
 	}
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[strings.TrimSuffix(f.Name, "-file")] = true })
@@ -215,11 +229,7 @@ func parse(args []string, getenv func(string) string, stderr io.Writer) (*config
 			failed = fmt.Errorf("environment variable %s: %q: %w", variable(f.Name), value, err)
 		}
 	})
-	if failed != nil {
-		return nil, failed
-	}
-	fs.Visit(func(f *flag.Flag) { c.siteURLSet = c.siteURLSet || f.Name == "site-url" })
-	return c, c.check()
+	return failed
 }
 
 // check finds what is wrong with single values. Each error names the flag and

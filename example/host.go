@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	patreonmetrics "xeiaso.net/site/patreon/metrics"
 	"xeiaso.net/site/syndicate/metrics"
 	"xeiaso.net/site/xesite"
 	"xeiaso.net/site/xesite/hook"
@@ -37,6 +38,14 @@ import (
 // run is the program: it returns when ctx ends, after everything has stopped
 // in good order, or at once when something is wrong with the configuration.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "token-server":
+			return runTokenServer(ctx, args[1:], getenv, stdout, stderr)
+		case "patreon":
+			return runPatreon(ctx, args[1:], getenv, os.Stdin, stdout, stderr)
+		}
+	}
 	c, err := parse(args, getenv, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -58,6 +67,7 @@ type host struct {
 
 	site          *xesite.Site
 	syndicator    *syndication // nil: nothing is announced
+	supporters    *supporters  // nil: there is no Patreon
 	public, admin net.Listener
 	off           map[string]any // optional parts that are set wrongly, and why
 }
@@ -136,15 +146,32 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 	cfg.State = store
 	h.startSyndication(store)
 	if s := h.syndicator; s != nil {
-		cfg.Lead, cfg.OnPublish = s.lead, s.published
+		cfg.OnPublish = s.published
 		if h.config.syndication.linksFile != "" {
 			cfg.DataFiles = append(cfg.DataFiles, xesite.DataFile{Path: h.config.syndication.linksFile, Fetch: s.fetchLinks})
 		}
 	}
+	h.startPatreon(store, dataDir)
+	if s := h.supporters; s != nil && s.wanted {
+		cfg.DataFiles = append(cfg.DataFiles, s.dataFile(h.patreon.dataFile))
+	}
+	cfg.Lead = h.lead
 	if h.checkLinks {
 		cfg.Gates.Func = func(ctx context.Context, c xesite.Candidate) error { return links.Check(ctx, c.SiteURL, c.Next) }
 	}
 	return cfg, nil
+}
+
+// lead is what only the instance does that builds.
+func (h *host) lead(ctx context.Context, served *xesite.Published) {
+	var all sync.WaitGroup
+	if s := h.syndicator; s != nil {
+		all.Go(func() { s.lead(ctx, served) })
+	}
+	if s := h.supporters; s != nil {
+		all.Go(func() { s.lead(ctx) })
+	}
+	all.Wait()
 }
 
 // previews are those of other branches, if there shall be any. They are no
@@ -282,6 +309,9 @@ func (h *host) hooks(cfg xesite.Config) (map[string]http.Handler, error) {
 		}
 		hooks[forge] = handler
 	}
+	if handler := h.supporters.handler(); handler != nil {
+		hooks["patreon"] = handler
+	}
 	return hooks, nil
 }
 
@@ -328,6 +358,9 @@ func (h *host) serve(ctx context.Context, hooks map[string]http.Handler, hup <-c
 	start(func() error { return server.Serve(ctx, h.public, h.publicHandler(hooks)) })
 	start(func() error { return server.Serve(ctx, h.admin, h.adminHandler()) })
 	start(func() error { h.rebuildOnSignal(ctx, hup); return nil })
+	if h.supporters != nil {
+		start(func() error { return h.supporters.run(ctx) })
+	}
 	all.Wait()
 	h.log.Info("stopped")
 	return failed
@@ -355,6 +388,9 @@ func (h *host) adminHandler() http.Handler {
 	if h.syndicator != nil {
 		registry.MustRegister(metrics.Collector(h.syndicator.Status))
 	}
+	if h.supporters != nil {
+		registry.MustRegister(patreonmetrics.Collector(h.supporters.metrics()))
+	}
 	registry.MustRegister(h.site.Collector(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
 	return h.site.AdminHandler(xesite.Admin{
@@ -371,6 +407,9 @@ func (h *host) status() map[string]any {
 	status := maps.Clone(h.off)
 	if h.syndicator != nil {
 		status["syndication"] = h.syndicator.status()
+	}
+	if h.supporters != nil {
+		status["patreon"] = h.supporters.status()
 	}
 	return status
 }

@@ -4,6 +4,8 @@
 package patreon
 
 import (
+	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 )
@@ -70,6 +72,15 @@ func (c *counters) result(what string) {
 	case "lost":
 		c.lost.Add(1)
 	}
+}
+
+// Look reads the store, and returns the status. It does not refresh anything. The
+// error is about the store; that there are no tokens is none.
+func (k *Keeper) Look(ctx context.Context) (Status, error) {
+	if _, err := k.reload(ctx); err != nil && !errors.Is(err, ErrNoTokens) {
+		return k.Status(), err
+	}
+	return k.Status(), nil
 }
 
 // Status returns what is known, without asking the store. [Keeper.Run] and

@@ -130,7 +130,7 @@ func (s *TokenServer) SetClients(clients []TokenClient) error {
 // under way. It refuses a listener that others than this machine can reach
 // unless there are clients, or [TokenServerConfig.Trusted] is set.
 func (s *TokenServer) Serve(ctx context.Context, l net.Listener) error {
-	if err := s.checkListener(l.Addr()); err != nil {
+	if err := s.CheckListener(l.Addr()); err != nil {
 		return err
 	}
 	srv := &http.Server{
@@ -153,7 +153,9 @@ func (s *TokenServer) Serve(ctx context.Context, l net.Listener) error {
 	return <-stopped
 }
 
-func (s *TokenServer) checkListener(addr net.Addr) error {
+// CheckListener reports as an error why the server must not listen on an
+// address, see [TokenServer.Serve].
+func (s *TokenServer) CheckListener(addr net.Addr) error {
 	if s.cfg.Trusted || len(*s.credentials.Load()) > 0 || addr.Network() == "unix" || isLoopback(addr) {
 		return nil
 	}
@@ -269,10 +271,8 @@ func (s *TokenServer) report(w http.ResponseWriter, r *http.Request) int {
 func (s *TokenServer) healthz(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 
 func (s *TokenServer) readyz(w http.ResponseWriter, r *http.Request) {
-	// For the store to be asked, if nobody else does.
-	s.cfg.Keeper.current(r.Context())
-	status := s.cfg.Keeper.Status()
-	if status.Usable && status.State != "unsaved" {
+	status, err := s.cfg.Keeper.Look(r.Context())
+	if err == nil && status.Usable && status.State != "unsaved" {
 		fmt.Fprintln(w, "ok")
 		return
 	}
