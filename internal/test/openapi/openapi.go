@@ -42,6 +42,8 @@ type Document struct {
 	// Responses are names of components to use in place of the response that the
 	// document has for a success, by operationId.
 	Responses map[string]string
+	// AnswersOnly lets all requests pass: for those that are wrong on purpose.
+	AnswersOnly bool
 }
 
 // forgiven reports whether nothing is looked at there.
@@ -113,8 +115,10 @@ func (d *Document) Wrap(t testing.TB, prefix string, h http.Handler) http.Handle
 			return // the client is gone
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		for _, fault := range d.checkRequest(operation, r, body) {
-			t.Errorf("request %s: %s\n%s", name, fault, body)
+		if !d.AnswersOnly {
+			for _, fault := range d.checkRequest(operation, r, body) {
+				t.Errorf("request %s: %s\n%s", name, fault, body)
+			}
 		}
 		answer := &tee{ResponseWriter: w}
 		defer func() {
