@@ -39,6 +39,7 @@ func TestAClientHasItsLimitWithAllTokens(t *testing.T) {
 		r.want(r.get(two, "/identity"), 200)
 	}
 	r.want(r.get(one, "/identity"), 429)
+	r.want(r.refresh("refresh"), 429)
 	r.clock.add(2 * time.Second)
 	r.want(r.get(two, "/identity"), 200)
 }

@@ -98,7 +98,7 @@ func document(t *testing.T) (spec *openapi.Document) {
 	spec.Errors = "errors"
 	// The package comment tells why.
 	spec.Forgive = []string{
-		"$.errors[].source", "$.meta", "$.data.attributes.last_attempted_at", "$.data[].attributes.last_attempted_at",
+		"$.errors[].code", "$.errors[].source", "$.meta", "$.data.attributes.last_attempted_at", "$.data[].attributes.last_attempted_at",
 		"$.data.attributes.url", "$.data[].attributes.url", "$.included[].relationships",
 	}
 	spec.Responses = map[string]string{"createWebhook": "webhookResponse"}
