@@ -342,3 +342,40 @@ func TestAWebhookDoesNotPrintItsSecret(t *testing.T) {
 		t.Errorf("printed %s", text)
 	}
 }
+
+func TestAnEditThatMakesNoSenseIsRefused(t *testing.T) {
+	r, _, h := hooked(t, "members:update")
+	token := r.fake.Portal(clientID, r.creator).AccessToken
+	for _, tt := range []struct {
+		id, body string
+		status   int
+	}{
+		{h.ID, `{"data":{"type":"webhook","id":"` + h.ID + `","attributes":{"uri":"https://blog.example/new"}}}`, 200},
+		{h.ID, `{"data":{"type":"webhook","attributes":{"paused":true}}}`, 400},
+		{h.ID, `{"data":{"type":"webhook","id":"1","attributes":{"paused":true}}}`, 400},
+		{h.ID, `{"data":{"type":"webhook","id":"` + h.ID + `"}}`, 400},
+		{h.ID, `{"data":{"type":"webhook","id":"` + h.ID + `","attributes":{"secret":"mine"}}}`, 400},
+		{h.ID, `{"data":{"type":"webhook","id":"` + h.ID + `","attributes":{},"relationships":{}}}`, 400},
+		{"1", `{"data":{"type":"webhook","id":"1","attributes":{"paused":true}}}`, 404},
+	} {
+		r.want(r.do("PATCH", r.lax+api+"/webhooks/"+tt.id, token, "application/json", tt.body), tt.status)
+	}
+	if got := r.hook(); got.Paused || got.URI != "https://blog.example/new" || got.Secret != h.Secret {
+		t.Errorf("in the end: %v", got)
+	}
+}
+
+func TestEventsOfVersion1AreAboutPledges(t *testing.T) {
+	r, to, _ := hooked(t, "pledges:update")
+	member := r.fake.FillMembers(r.campaign, 1)[0]
+	if err := r.fake.Emit(t.Context(), "pledges:update", member); err != nil {
+		t.Fatal(err)
+	}
+	var v map[string]any
+	if err := json.Unmarshal([]byte(to.all()[0].body), &v); err != nil {
+		t.Fatal(err)
+	}
+	if at(v, "data", "type") != "pledge" || at(v, "data", "relationships", "patron", "data", "id") == nil {
+		t.Errorf("payload %v", v)
+	}
+}

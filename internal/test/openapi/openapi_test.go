@@ -89,8 +89,7 @@ func TestWrapKnowsPatreonsDocument(t *testing.T) {
 		{"error with a source", "", `{"errors":[{"source":{}}]}`, 400, false},
 	} {
 		w := &witness{TB: t}
-		spec := openapi.Load(t, "patreon-openapi.json")
-		spec.Errors, spec.Forgive = "errors", []string{"$.errors[].source"}
+		spec := openapi.LoadPatreon(t)
 		h := spec.Wrap(w, "", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			for _, name := range []string{"X-Patreon-Uuid", "X-Patreon-Sha", "Cf-Cache-Status", "Cf-Ray"} {
 				w.Header().Set(name, "1")
