@@ -178,12 +178,17 @@ func (c *call) linkage(from resource, name string, targets []ref) object {
 }
 
 // link is the address of a resource.
-func (c *call) link(r ref) string {
-	folder := map[string]string{"campaign": "campaigns", "member": "members", "post": "posts", "webhook": "webhooks", "live": "lives"}[r.kind]
-	if folder == "" {
-		folder = r.kind
+func (c *call) link(r ref) string { return c.base() + r.path() }
+
+// path is where a resource is, or for some types would be: links of real answers
+// have "user" in them, though there is no such endpoint.
+func (r ref) path() string {
+	folder := r.kind
+	switch r.kind {
+	case "campaign", "member", "post", "webhook", "live":
+		folder += "s"
 	}
-	return c.base() + prefix + "/" + folder + "/" + r.id
+	return prefix + "/" + folder + "/" + r.id
 }
 
 // base is the address that the request came to.
@@ -197,11 +202,7 @@ func (c *call) base() string {
 // single answers with one resource.
 func (c *call) single(q query, r resource) *answer {
 	data, included := c.render(q, []resource{r})
-	self := c.link(r.ref)
-	if r.kind == "user" {
-		self = c.base() + prefix + "/user/" + r.id
-	}
-	doc := object{"data": data[0], "links": object{"self": self}}
+	doc := object{"data": data[0], "links": object{"self": c.link(r.ref)}}
 	if len(included) > 0 {
 		doc["included"] = included
 	}

@@ -12,7 +12,7 @@ import "testing"
 //   - errors stand in a field, have a source, and may have null for a code;
 //   - meta is not in another meta, and the number of all is in its pagination;
 //   - a webhook that was never used has null for the time of that;
-//   - the address of a post is relative;
+//   - addresses of posts and tiers are relative;
 //   - what is included has relationships, if the path goes on from there;
 //   - creating a webhook answers with one and not with a list.
 //
@@ -24,6 +24,7 @@ func LoadPatreon(t testing.TB) *Document {
 	d.Forgive = []string{
 		"$.errors[].code", "$.errors[].source", "$.meta", "$.data.attributes.last_attempted_at", "$.data[].attributes.last_attempted_at",
 		"$.data.attributes.url", "$.data[].attributes.url", "$.included[].relationships",
+		"$.included[].attributes.url",
 	}
 	d.Responses = map[string]string{"createWebhook": "webhookResponse"}
 	d.Beside = []string{"/oauth2/authorize", "/api/oauth2/token"}
