@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -272,17 +273,16 @@ func (f Fault) rateLimited(c *call) *answer {
 
 // echo quotes everything that a client should not have to see in a log.
 func (c *call) echo() *answer {
-	form, err := url.ParseQuery(string(c.body))
-	quoted := "bad request: " + c.Header.Get("Authorization") + " " + string(c.body)
-	if err == nil {
-		for name, values := range form {
-			quoted += " " + name + "=" + strings.Join(values, ",")
-		}
+	quoted := []string{"bad request:", c.Header.Get("Authorization"), string(c.body)}
+	form, _ := url.ParseQuery(string(c.body)) // with what can be read of it
+	for _, name := range slices.Sorted(maps.Keys(form)) {
+		quoted = append(quoted, form[name]...)
 	}
+	text := strings.Join(quoted, " ")
 	if c.pattern == "/api/oauth2/token" {
-		return refuse(http.StatusBadRequest, "invalid_request", quoted)
+		return refuse(http.StatusBadRequest, "invalid_request", text)
 	}
-	return c.fail(http.StatusBadRequest, "BadRequest", quoted)
+	return c.fail(http.StatusBadRequest, "BadRequest", text)
 }
 
 // changePair spoils an answer of the token endpoint.
