@@ -4,6 +4,7 @@
 package patreon_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -15,7 +16,9 @@ import (
 	"testing"
 
 	"xeiaso.net/site/internal/test/need"
+	"xeiaso.net/site/internal/test/openapi"
 	"xeiaso.net/site/patreon"
+	"xeiaso.net/site/patreon/patreontest"
 )
 
 // contract is the description of Patreon's API. The client is held against it
@@ -340,5 +343,40 @@ func (c contract) checkQuery(t *testing.T, template string, query url.Values) {
 				}
 			}
 		}
+	}
+}
+
+func TestRequestsAndAnswersOfTheFakeAreThoseOfTheContract(t *testing.T) {
+	spec := openapi.Load(t, "patreon-openapi.json")
+	spec.Errors = "errors"
+	// These are not what Patreon's own documentation shows.
+	spec.Forgive = []string{"$.meta", "$.data.attributes.last_attempted_at", "$.data[].attributes.last_attempted_at", "$.data.attributes.url", "$.data[].attributes.url"}
+	spec.Responses = map[string]string{"createWebhook": "webhookResponse"}
+	w := newWorld(t, patreontest.Config{PageSize: 5}, nil)
+	w.FillMembers(string(w.campaign), 12)
+	post := w.AddPost(patreontest.Post{Campaign: string(w.campaign), Title: "Ink"})
+	pair, _ := w.Current("app", w.creator)
+	c := newClient(t, spec.Wrap(t, "", w.Server), func(cfg *patreon.ClientConfig) { cfg.Tokens = patreon.StaticToken(pair.AccessToken) })
+
+	ctx := t.Context()
+	_, identity := c.Identity(ctx, patreon.Query{})
+	_, campaign := c.Campaign(ctx, w.campaign, patreon.Query{})
+	_, single := c.Post(ctx, patreon.PostID(post), patreon.Query{})
+	s, members := c.CollectMembers(ctx, w.campaign, patreon.Query{Include: []string{"campaign", "pledge_history", "user", "currently_entitled_tiers"}})
+	_, member := c.Member(ctx, s.Members[0].ID, patreon.Query{})
+	hook, creation := c.CreateWebhook(ctx, patreon.NewWebhook{Campaign: w.campaign, URI: "https://x.example/", Triggers: patreon.Triggers()})
+	_, update := c.UpdateWebhook(ctx, hook.ID, patreon.WebhookChange{Triggers: patreon.Triggers()[:2], URI: patreon.Some("https://y.example/"), Paused: patreon.Some(false)})
+	for _, err := range c.Campaigns(ctx, patreon.Query{}) {
+		identity = cmp.Or(identity, err)
+	}
+	for _, err := range c.Posts(ctx, w.campaign, patreon.Query{}) {
+		single = cmp.Or(single, err)
+	}
+	for _, err := range c.Webhooks(ctx, patreon.Query{}) {
+		update = cmp.Or(update, err)
+	}
+	deletion := c.DeleteWebhook(ctx, hook.ID)
+	if err := cmp.Or(identity, campaign, single, members, member, creation, update, deletion); err != nil {
+		t.Error(err)
 	}
 }

@@ -8,15 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"xeiaso.net/site/internal/test/need"
-	"xeiaso.net/site/internal/test/openapi"
 	"xeiaso.net/site/patreon"
 	"xeiaso.net/site/patreon/patreontest"
 )
@@ -36,7 +33,7 @@ func newWorld(t testing.TB, cfg patreontest.Config, change func(*patreon.ClientC
 	w := &world{Server: fake, creator: fake.AddUser(patreontest.User{FullName: "Wren Quillon"})}
 	w.campaign = patreon.CampaignID(fake.AddCampaign(patreontest.Campaign{Creator: w.creator, Name: "Quills"}))
 	pair := fake.Portal("app", w.creator)
-	w.Client = newClient(t, documented(t, fake), func(cfg *patreon.ClientConfig) {
+	w.Client = newClient(t, fake, func(cfg *patreon.ClientConfig) {
 		cfg.Tokens = patreon.StaticToken(pair.AccessToken)
 		if change != nil {
 			change(cfg)
@@ -288,7 +285,7 @@ func TestOneMemberThatCannotBeUnderstoodLosesNoOther(t *testing.T) {
 		m.Attributes = map[string]any{"currently_entitled_amount_cents": "500", "full_name": "Still There"}
 	})
 	listed := 0
-	for m, err := range w.undocumented(t).Members(t.Context(), w.campaign, patreon.Query{}) {
+	for m, err := range w.Client.Members(t.Context(), w.campaign, patreon.Query{}) {
 		listed++
 		if (string(m.ID) == ids[12]) != (err != nil) {
 			t.Errorf("member %q: %v", m.ID, err)
@@ -307,17 +304,10 @@ func TestOneMemberThatCannotBeUnderstoodLosesNoOther(t *testing.T) {
 	if listed != 30 {
 		t.Errorf("%d members were listed", listed)
 	}
-	s, err := w.undocumented(t).CollectMembers(t.Context(), w.campaign, patreon.Query{})
+	s, err := w.CollectMembers(t.Context(), w.campaign, patreon.Query{})
 	if s.Complete || len(s.Members) != 29 || len(s.Malformed) != 1 || !errors.Is(err, patreon.ErrMalformed) {
 		t.Errorf("snapshot of %d, complete %t: %v", len(s.Members), s.Complete, err)
 	}
-}
-
-// undocumented returns a client of the fake that nothing holds against the
-// document.
-func (w *world) undocumented(t *testing.T) *patreon.Client {
-	pair, _ := w.Current("app", w.creator)
-	return newClient(t, w.Server, func(cfg *patreon.ClientConfig) { cfg.Tokens = patreon.StaticToken(pair.AccessToken) })
 }
 
 func TestATierThatCannotBeUnderstoodMakesASnapshotIncomplete(t *testing.T) {
@@ -325,7 +315,7 @@ func TestATierThatCannotBeUnderstoodMakesASnapshotIncomplete(t *testing.T) {
 	tier := w.AddTier(patreontest.Tier{Campaign: string(w.campaign), Title: "Quill", Attributes: map[string]any{"amount_cents": true}})
 	user := w.AddUser(patreontest.User{})
 	w.AddMember(patreontest.Member{Campaign: string(w.campaign), User: user, Tiers: []string{tier}})
-	s, err := w.undocumented(t).CollectMembers(t.Context(), w.campaign, patreon.Query{})
+	s, err := w.CollectMembers(t.Context(), w.campaign, patreon.Query{})
 	if s.Complete || len(s.Members) != 1 || len(s.Malformed) != 1 || !errors.Is(err, patreon.ErrMalformed) {
 		t.Fatalf("snapshot of %d, complete %t: %v", len(s.Members), s.Complete, err)
 	}
@@ -338,8 +328,7 @@ func TestTenThousandMembersTakeTenRequests(t *testing.T) {
 	n := need.Times(10_000, 50_000)
 	w := newWorld(t, patreontest.Config{}, nil)
 	want := w.FillMembers(string(w.campaign), n)
-	c := w.undocumented(t) // what is held against the document is slow
-	s, err := c.CollectMembers(t.Context(), w.campaign, patreon.Query{})
+	s, err := w.CollectMembers(t.Context(), w.campaign, patreon.Query{})
 	if err != nil || !s.Complete || len(s.Members) != n || s.Total != int64(n) {
 		t.Fatalf("snapshot of %d, complete %t: %v", len(s.Members), s.Complete, err)
 	}
@@ -412,7 +401,7 @@ func TestTheZeroQueryNeedsNoScopesButTheUsual(t *testing.T) {
 	post := w.AddPost(patreontest.Post{Campaign: string(w.campaign)})
 	with := func(scopes ...string) *patreon.Client {
 		pair := w.Portal("app", w.creator, scopes...)
-		return newClient(t, documented(t, w.Server), func(cfg *patreon.ClientConfig) { cfg.Tokens = patreon.StaticToken(pair.AccessToken) })
+		return newClient(t, w.Server, func(cfg *patreon.ClientConfig) { cfg.Tokens = patreon.StaticToken(pair.AccessToken) })
 	}
 	_, identity := with("identity").Identity(t.Context(), patreon.Query{})
 	_, campaign := with("campaigns").Campaign(t.Context(), w.campaign, patreon.Query{})
@@ -504,7 +493,7 @@ func TestRelationshipsGoOnOverSeveralSteps(t *testing.T) {
 		}
 	}
 	pair := w.Portal("app", patron)
-	c := newClient(t, documented(t, w.Server), func(cfg *patreon.ClientConfig) { cfg.Tokens = patreon.StaticToken(pair.AccessToken) })
+	c := newClient(t, w.Server, func(cfg *patreon.ClientConfig) { cfg.Tokens = patreon.StaticToken(pair.AccessToken) })
 	u, err := c.Identity(t.Context(), patreon.Query{Include: []string{"memberships.currently_entitled_tiers"}})
 	if err != nil {
 		t.Fatal(err)
@@ -527,12 +516,4 @@ func TestGoesOutNeverWithTheAgentOfGo(t *testing.T) {
 	if agent := w.Requests()[0].UserAgent; agent != patreon.DefaultUserAgent {
 		t.Errorf("user agent %q", agent)
 	}
-}
-
-// documented tells of requests and answers that are not as Patreon's API is
-// described.
-func documented(t testing.TB, h http.Handler) http.Handler {
-	_ = openapi.Load
-	_ = httptest.NewRequest
-	return h
 }
