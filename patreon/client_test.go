@@ -237,58 +237,6 @@ func TestConnectionsThatAreCutAreTriedAgain(t *testing.T) {
 	}
 }
 
-func TestATryThatHangsIsGivenUp(t *testing.T) {
-	var n atomic.Int32
-	c := newClient(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n.Add(1) == 1 {
-			<-r.Context().Done()
-			return
-		}
-		io.WriteString(w, someone)
-	}), func(cfg *patreon.ClientConfig) { cfg.Timeout = 200 * time.Millisecond })
-	if _, err := c.Identity(t.Context(), patreon.Query{}); err != nil {
-		t.Errorf("after %d requests: %v", n.Load(), err)
-	}
-}
-
-func TestAWaitThatDoesNotFitIsNotBegun(t *testing.T) {
-	slow := answer{status: 429, header: map[string]string{"Retry-After": "60"}}
-	s := &script{answers: []answer{slow}}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	_, err := newClient(t, s, nil).Identity(ctx, patreon.Query{})
-	e, ok := errors.AsType[*patreon.Error](err)
-	if !ok || !errors.Is(err, patreon.ErrRateLimited) || e.RetryAfter != time.Minute || ctx.Err() != nil {
-		t.Errorf("error %v", err)
-	}
-
-	s = &script{answers: []answer{slow}}
-	c := newClient(t, s, func(cfg *patreon.ClientConfig) { cfg.MaxRetryAfter = 30 * time.Second })
-	if _, err := c.Identity(t.Context(), patreon.Query{}); !errors.Is(err, patreon.ErrRateLimited) || s.count() != 1 {
-		t.Errorf("%d requests, error %v", s.count(), err)
-	}
-}
-
-func TestACallerWhoLeavesEndsTheWait(t *testing.T) {
-	s := &script{answers: []answer{{status: 429, header: map[string]string{"Retry-After": "100"}}}}
-	left := errors.New("the caller has left")
-	ctx, leave := context.WithCancelCause(t.Context())
-	go func() {
-		for s.count() == 0 {
-			select {
-			case <-t.Context().Done():
-				return
-			case <-time.After(time.Millisecond):
-			}
-		}
-		leave(left)
-	}()
-	_, err := newClient(t, s, nil).Identity(ctx, patreon.Query{})
-	if !errors.Is(err, left) && !errors.Is(err, context.Canceled) {
-		t.Errorf("error %v", err)
-	}
-}
-
 // changing is a token source that has another token after a report.
 type changing struct {
 	mu       sync.Mutex // guards the fields below

@@ -13,7 +13,8 @@ type Member struct {
 	// ID is the id.
 	ID MemberID `json:"id"`
 
-	// CampaignLifetimeSupportCents is all that the member has paid, in cents of the campaign's currency.
+	// CampaignLifetimeSupportCents is all that the member has paid, in cents of the
+	// campaign's currency.
 	CampaignLifetimeSupportCents Opt[int64] `json:"campaign_lifetime_support_cents,omitzero"`
 	// CurrentlyEntitledAmountCents is what the member is entitled to, in cents.
 	CurrentlyEntitledAmountCents Opt[int64] `json:"currently_entitled_amount_cents,omitzero"`
@@ -48,7 +49,8 @@ type Member struct {
 	// Address is personal: it needs the scope campaigns.members.address.
 	Address  One[Address, AddressID]   `json:"address,omitzero"`
 	Campaign One[Campaign, CampaignID] `json:"campaign,omitzero"`
-	// CurrentlyEntitledTiers can be empty for days for a member who pays, while a charge is under way.
+	// CurrentlyEntitledTiers can be empty for days for a member who pays, while a
+	// charge is under way.
 	CurrentlyEntitledTiers Many[Tier, TierID] `json:"currently_entitled_tiers,omitzero"`
 	// PledgeHistory halves the size of pages.
 	PledgeHistory Many[PledgeEvent, PledgeEventID] `json:"pledge_history,omitzero"`
@@ -127,7 +129,8 @@ func MemberFields() []string {
 	}
 }
 
-// AllMemberFields returns the names of all attributes of a [Member]. Some need scopes of their
+// AllMemberFields returns the names of all attributes of a [Member]. Some need
+// scopes of their
 // own, without which Patreon answers that the request is forbidden.
 func AllMemberFields() []string {
 	return append(MemberFields(), "email", "is_follower", "lifetime_support_cents", "note")

@@ -10,7 +10,8 @@ type OAuthClient struct {
 
 	AuthorName Opt[string] `json:"author_name,omitzero"`
 	Category   Opt[string] `json:"category,omitzero"`
-	// ClientSecret is "" if it is not known, and left out of JSON. It is not among the fields
+	// ClientSecret is "" if it is not known, and left out of JSON. It is not among
+	// the fields
 	// that are asked for by themselves.
 	ClientSecret     Secret      `json:"-"`
 	DefaultScopes    Opt[string] `json:"default_scopes,omitzero"`

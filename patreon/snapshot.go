@@ -26,7 +26,8 @@ type Snapshot struct {
 	// At is when the listing began. What has changed since may be missing.
 	At time.Time
 
-	// Total is how many members Patreon said there are. It is -1 if it did not.
+	// Total is how many members Patreon said there are, at most if it said several
+	// numbers. It is -1 if it said none, or if the listing did not end.
 	Total int64
 
 	// Malformed are the errors of members, and of what they are related to, that
@@ -40,6 +41,10 @@ type Snapshot struct {
 //
 // A member that cannot be understood, or is related to something that cannot,
 // makes the snapshot incomplete. The others are in it all the same.
+//
+// That it is complete is as good as what Patreon says: how many there are, and
+// which page is the last. There is no way to tell of one who was passed over while
+// another joined.
 func (c *Client) CollectMembers(ctx context.Context, campaign CampaignID, q Query) (Snapshot, error) {
 	s := Snapshot{Campaign: campaign, At: time.Now(), Total: -1}
 	l, err := c.members(campaign, q)

@@ -19,7 +19,8 @@ type User struct {
 	CanSeeNSFW Opt[bool] `json:"can_see_nsfw,omitzero"`
 	// Created is when the account was made.
 	Created Opt[time.Time] `json:"created,omitzero"`
-	// Email is personal: it needs the scope identity[email] or campaigns.members[email].
+	// Email is personal: it needs the scope identity[email] or
+	// campaigns.members[email].
 	Email     Opt[string] `json:"email,omitzero"`
 	FirstName Opt[string] `json:"first_name,omitzero"`
 	FullName  Opt[string] `json:"full_name,omitzero"`
@@ -113,7 +114,8 @@ func UserFields() []string {
 	}
 }
 
-// AllUserFields returns the names of all attributes of a [User]. Some need scopes of their
+// AllUserFields returns the names of all attributes of a [User]. Some need scopes of
+// their
 // own, without which Patreon answers that the request is forbidden.
 func AllUserFields() []string {
 	return append(UserFields(), "can_see_nsfw", "email", "is_email_verified", "social_connections")
