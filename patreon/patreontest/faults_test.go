@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/patreon/patreontest"
 )
 
@@ -138,10 +139,13 @@ func TestWhatHangsEndsWithTheClient(t *testing.T) {
 			resp.Body.Close()
 			t.Errorf("%s: answer %s", kind, resp.Status)
 		}
-		if done {
-			continue // when it is done is not known here
+		refreshed := func() bool {
+			now, _ := r.fake.Current(clientID, r.creator)
+			return now != pair
 		}
-		if now, _ := r.fake.Current(clientID, r.creator); now != pair {
+		if done {
+			wait.Until(t, "the pair is another one", refreshed)
+		} else if refreshed() {
 			t.Errorf("%s: refreshed", kind)
 		}
 	}
