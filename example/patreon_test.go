@@ -1,0 +1,345 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"xeiaso.net/site/internal/test/gittest"
+	"xeiaso.net/site/internal/test/loopback"
+	"xeiaso.net/site/internal/test/wait"
+	"xeiaso.net/site/patreon"
+	"xeiaso.net/site/patreon/patreontest"
+)
+
+// fakePatreon is Patreon with a creator, three tiers, and members.
+type fakePatreon struct {
+	*patreontest.Server
+	url, creator, campaign string
+	pair                   patreontest.Pair
+	close                  func()
+}
+
+func newPatreon(t *testing.T, members int) *fakePatreon {
+	t.Helper()
+	f := &fakePatreon{Server: patreontest.New(patreontest.Config{})}
+	srv := httptest.NewServer(f)
+	t.Cleanup(srv.Close)
+	f.url, f.close = srv.URL, srv.Close
+	f.AddClient(patreontest.Client{ID: "the-client", Secret: "the-client-secret"})
+	f.creator = f.AddUser(patreontest.User{FullName: "Wren Quillon"})
+	f.campaign = f.AddCampaign(patreontest.Campaign{Creator: f.creator})
+	f.FillMembers(f.campaign, members)
+	f.pair = f.Portal("the-client", f.creator, patreontest.AllScopes()...)
+	return f
+}
+
+// flags are those of a host that keeps the tokens.
+func (f *fakePatreon) flags() []string {
+	return []string{
+		"-patreon-url", f.url, "-patreon-client-id", "the-client", "-patreon-client-secret", "the-client-secret",
+		"-patreon-access-token", f.pair.AccessToken, "-patreon-refresh-token", f.pair.RefreshToken,
+	}
+}
+
+// thanksRepo is a site that shows the file of supporters as it is.
+func thanksRepo(t *testing.T) *gittest.Repo {
+	t.Helper()
+	repo := gittest.New(t)
+	repo.Write("index.html", "hello")
+	repo.Commit("first")
+	repo.Push()
+	return repo
+}
+
+// patreonStatus is what the admin API says of Patreon.
+type patreonStatus struct {
+	Supporters int
+	Problem    string
+	Token      patreon.Status
+	Webhook    patreon.RegistrationStatus
+}
+
+func (p *program) patreonStatus() (s patreonStatus) {
+	p.t.Helper()
+	_, body := p.get(p.admin + "api/status")
+	var all struct {
+		More map[string]json.RawMessage
+	}
+	if err := json.Unmarshal([]byte(body), &all); err != nil {
+		p.t.Fatalf("%s: %v", body, err)
+	}
+	if err := json.Unmarshal(all.More["patreon"], &s); err != nil {
+		p.t.Fatalf("%s: %v", body, err)
+	}
+	return s
+}
+
+// thanks reads the supporters off the site.
+func (p *program) thanks() []patreon.Supporter {
+	p.t.Helper()
+	_, body := p.get(p.public + "supporters.json")
+	var list struct{ Supporters []patreon.Supporter }
+	if json.Unmarshal([]byte(body), &list) != nil {
+		return nil
+	}
+	return list.Supporters
+}
+
+// thanksArgs are a site that shows the file of supporters as it is.
+func thanksArgs(repo *gittest.Repo) []string {
+	return []string{
+		"-git-repo", repo.Bare, "-build", "mkdir _site && cp *.html data/*.json _site/",
+		"-patreon-data-file", "data/supporters.json",
+	}
+}
+
+// built is how many builds there were.
+func (p *program) built() int {
+	p.t.Helper()
+	_, body := p.get(p.admin + "api/builds")
+	var builds []struct{}
+	if err := json.Unmarshal([]byte(body), &builds); err != nil {
+		p.t.Fatalf("%s: %v", body, err)
+	}
+	return len(builds)
+}
+
+func TestSupportersAreOnTheSite(t *testing.T) {
+	fake := newPatreon(t, 30)
+	repo := thanksRepo(t)
+	public := loopback.FreeAddress(t)
+	p := start(t, nil, slices.Concat(fake.flags(), thanksArgs(repo), []string{
+		"-bind", public, "-site-url", "http://" + public + "/", "-patreon-webhook-register", "-patreon-campaign", fake.campaign,
+	})...)
+	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 21 })
+	wait.Until(t, "the secret of the webhook is known", func() bool { return p.patreonStatus().Webhook.Webhook != "" })
+
+	before := p.built()
+	user := fake.AddUser(patreontest.User{FullName: "Ada Newcomer"})
+	member := fake.AddMember(patreontest.Member{Campaign: fake.campaign, User: user, FullName: "Ada Newcomer", Status: "active_patron", AmountCents: 500, LastChargeStatus: "Paid"})
+	for i := range 1000 {
+		event := []string{"members:create", "members:pledge:create", "members:update"}[i%3]
+		if err := fake.Emit(t.Context(), event, map[string]any{"data": map[string]any{"type": "member", "id": member, "n": i}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait.Until(t, "the new supporter is on the site", func() bool {
+		return slices.ContainsFunc(p.thanks(), func(s patreon.Supporter) bool { return s.Name == "Ada Newcomer" })
+	})
+	if n := p.built() - before; n < 1 || n > 2 {
+		t.Errorf("1000 events have made %d builds", n)
+	}
+
+	// An event that changes nothing makes no build.
+	before = p.built()
+	lists := fake.Stats().Requests["GET /api/oauth2/v2/campaigns/{campaign_id}/members"]
+	if err := fake.Emit(t.Context(), "members:update", member); err != nil {
+		t.Fatal(err)
+	}
+	wait.Until(t, "Patreon is read again", func() bool {
+		return fake.Stats().Requests["GET /api/oauth2/v2/campaigns/{campaign_id}/members"] > lists
+	})
+	if n := p.built() - before; n != 0 {
+		t.Errorf("an event that changes nothing has made %d builds", n)
+	}
+	_, metrics := p.get(p.admin + "metrics")
+	for _, line := range []string{"patreon_lineage_lost 0", "patreon_token_expires_seconds 2.6", "patreon_supporters 22", `patreon_webhook_deliveries_total{result="accepted",trigger="members:create"} 334`, "patreon_supporters_age_seconds", `xesite_data_age_seconds{file="data/supporters.json"}`} {
+		if !strings.Contains(metrics, line) {
+			t.Errorf("metrics lack %s", line)
+		}
+	}
+	if s := p.patreonStatus(); s.Supporters != 22 || s.Token.State != "ok" {
+		t.Errorf("the status is %+v", s)
+	}
+}
+
+// Whatever Patreon does, the site starts, serves, and builds with the list that
+// it has.
+func TestPatreonInTroubleIsNoTroubleForTheSite(t *testing.T) {
+	for name, fault := range map[string]patreontest.Kind{
+		"refused":   "",
+		"hangs":     patreontest.Hang,
+		"page":      patreontest.HTMLSuccess,
+		"truncated": patreontest.Truncated,
+		"500":       patreontest.ServerError,
+		"401 page":  patreontest.UnauthorizedHTML,
+		"challenge": patreontest.Challenge,
+		"429":       patreontest.RateLimitedBare,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			fake := newPatreon(t, 10)
+			repo := thanksRepo(t)
+			args := append(fake.flags(), thanksArgs(repo)...)
+			p := start(t, nil, args...)
+			wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 7 })
+			if err := p.stop(); err != nil {
+				t.Fatal(err)
+			}
+			if fault == "" {
+				fake.close()
+			} else {
+				fake.Next(1<<30, patreontest.Fault{Kind: fault})
+			}
+			p.start(nil, args...)
+			repo.Write("index.html", "written meanwhile")
+			p.push(repo, "meanwhile")
+			if code, _ := p.do(http.MethodPost, p.admin+"api/rebuild?wait=1", nil); code != http.StatusOK {
+				t.Errorf("rebuild: %d", code)
+			}
+			p.shows("", "written meanwhile")
+			if n := len(p.thanks()); n != 7 {
+				t.Errorf("%d supporters are left", n)
+			}
+			if s := p.patreonStatus(); s.Supporters != 7 {
+				t.Errorf("the status is %+v", s)
+			}
+		})
+	}
+}
+
+func TestASiteStartsWithoutAListWhenPatreonIsDown(t *testing.T) {
+	fake := newPatreon(t, 10)
+	fake.Next(1<<30, patreontest.Fault{Kind: patreontest.ServerError})
+	p := start(t, nil, append(fake.flags(), thanksArgs(thanksRepo(t))...)...)
+	p.shows("supporters.json", `"supporters": []`)
+	fake.ClearFaults()
+}
+
+func TestPatreonThatIsSetWronglyStopsNothing(t *testing.T) {
+	fake := newPatreon(t, 0)
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"two owners":   {append(fake.flags(), "-patreon-saasproxy-url", "http://localhost:1"), "-patreon-saasproxy-url"},
+		"no secret":    {[]string{"-patreon-client-id", "x"}, "-patreon-client-secret"},
+		"no tokens":    {[]string{"-patreon-data-file", "x.json"}, "-patreon-refresh-token"},
+		"strange form": {append(fake.flags(), "-patreon-data-format", "v3"), "-patreon-data-format"},
+		"far away":     {append(fake.flags(), "-patreon-data-file", "../x.json"), "-patreon-data-file"},
+		"bad address":  {append(fake.flags(), "-patreon-url", "patreon"), "-patreon-url"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, nil, c.args...)
+			wait.Until(t, "the site is up", p.ready)
+			if _, body := p.get(p.admin + "api/status"); !strings.Contains(body, c.want) {
+				t.Errorf("the status does not name %s: %s", c.want, body)
+			}
+			if !strings.Contains(p.stderr.String(), c.want) {
+				t.Errorf("the log does not name %s", c.want)
+			}
+		})
+	}
+}
+
+// startTokenServer runs the token server until the test ends, and returns its
+// address.
+func startTokenServer(t *testing.T, args ...string) (address string, logs *wait.Buffer) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	stdout, stderr := &wait.Buffer{}, &wait.Buffer{}
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, append([]string{"token-server", "-bind", "127.0.0.1:0"}, args...), func(string) string { return "" }, stdout, io.MultiWriter(stderr, t.Output()))
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	wait.Until(t, "the token server is up", func() bool {
+		select {
+		case err := <-done:
+			done <- nil
+			t.Fatalf("the token server ended: %v", err)
+		default:
+		}
+		_, address, _ = strings.Cut(strings.TrimSpace(stdout.String()), "Token server: ")
+		return address != ""
+	})
+	return "http://" + address, stderr
+}
+
+func TestASiteWithATokenServerHasNoTokens(t *testing.T) {
+	fake := newPatreon(t, 10)
+	dir := t.TempDir()
+	clients := filepath.Join(dir, "clients")
+	if err := os.WriteFile(clients, []byte("# who may ask\nsite "+patreon.HashToken("a-long-bearer-token")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server, _ := startTokenServer(t, append(fake.flags(), "-data-dir", filepath.Join(dir, "tokens"), "-token-server-clients", clients, "-token-server-twirp")...)
+	p := start(t, nil, append(thanksArgs(thanksRepo(t)), "-patreon-saasproxy-url", server, "-patreon-saasproxy-token", "a-long-bearer-token")...)
+	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 7 })
+	if code, _ := p.get(server + "/v1/token"); code != http.StatusUnauthorized {
+		t.Errorf("without a bearer token: %d", code)
+	}
+	_, metrics := p.get(server + "/metrics")
+	for _, want := range []string{"patreon_lineage_lost 0", `patreon_server_requests_total{client="site",code="200",path="proxy"} `, `patreon_server_requests_total{client="",code="401",path="token"} 1`} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	if code, _ := p.get(server + "/readyz"); code != http.StatusOK {
+		t.Errorf("readyz: %d", code)
+	}
+}
+
+func TestTheTokenServerDoesNotListenToEverybody(t *testing.T) {
+	fake := newPatreon(t, 0)
+	err := run(t.Context(), append([]string{"token-server", "-bind", ":0", "-data-dir", t.TempDir()}, fake.flags()...), func(string) string { return "" }, io.Discard, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "-token-server-clients") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestTokensAreSeededByCommand(t *testing.T) {
+	fake := newPatreon(t, 0)
+	dir := t.TempDir()
+	command := func(input string, args ...string) (string, error) {
+		var out strings.Builder
+		args = slices.Concat(args, []string{"-data-dir", dir, "-patreon-url", fake.url, "-patreon-client-id", "the-client", "-patreon-client-secret", "the-client-secret"})
+		err := runPatreon(t.Context(), args, func(string) string { return "" }, strings.NewReader(input), &out, t.Output())
+		return out.String(), err
+	}
+	seedOf := func(p patreontest.Pair) string { return p.AccessToken + "\n" + p.RefreshToken + "\n" }
+	if out, err := command("", "status"); err != nil || !strings.Contains(out, `"state": "none"`) {
+		t.Errorf("%s, %v", out, err)
+	}
+	out, err := command(seedOf(fake.pair), "seed")
+	if err != nil || !strings.Contains(out, `"state": "ok"`) {
+		t.Fatalf("%s, %v", out, err)
+	}
+	if _, err := command(seedOf(fake.pair), "seed", "-force"); !errors.Is(err, patreon.ErrSeedUsed) {
+		t.Errorf("the same seed again: %v", err)
+	}
+	second := fake.Portal("the-client", fake.creator, patreontest.AllScopes()...)
+	if _, err := command(seedOf(second), "seed"); err == nil || !strings.Contains(err.Error(), "-force") {
+		t.Errorf("a seed that is not needed: %v", err)
+	}
+	if out, err := command(seedOf(second), "seed", "-force"); err != nil || !strings.Contains(out, `"state": "ok"`) {
+		t.Errorf("%s, %v", out, err)
+	}
+	if _, err := command("one", "seed"); err == nil {
+		t.Error("half a seed was taken")
+	}
+	if out, err := command("a-long-bearer-token", "hash"); err != nil || strings.TrimSpace(out) != patreon.HashToken("a-long-bearer-token") {
+		t.Errorf("%s, %v", out, err)
+	}
+	if n := fake.Stats().SpentRefreshTokensUsed; n != 0 {
+		t.Errorf("%d refresh tokens were used twice", n)
+	}
+}
