@@ -85,16 +85,16 @@ func failure(status int, name, detail string) object {
 	}
 }
 
-// errorCode numbers the names of errors. Only that of Unauthorized is known.
+// errorCode numbers the names of errors. Known are those of Unauthorized, and
+// that there is none with RequestThrottled.
 func errorCode(name string) any {
-	if name == "Unauthorized" {
+	switch name {
+	case "Unauthorized":
 		return 1
+	case "RequestThrottled":
+		return nil
 	}
-	sum := 100
-	for _, b := range []byte(name) {
-		sum += int(b)
-	}
-	return sum
+	return 100
 }
 
 func (c *call) fail(status int, name, detail string) *answer {

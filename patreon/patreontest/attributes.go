@@ -55,7 +55,7 @@ func (s *Server) userResource(u User) resource {
 	r := resource{ref: ref{"user", u.ID}, attributes: object{
 		"about": nil, "can_see_nsfw": nil, "created": timestamp(began()), "email": cmp.Or(u.Email, "user"+u.ID+"@example.com"),
 		"first_name": first, "full_name": name, "hide_pledges": false, "image_url": "https://images.example/" + u.ID + ".png",
-		"is_creator": false, "is_email_verified": true, "last_name": last, "like_count": 0, "social_connections": object{},
+		"is_creator": false, "is_email_verified": true, "last_name": last, "like_count": 0, "social_connections": object{"discord": nil, "reddit": nil, "twitch": nil, "youtube": nil},
 		"thumb_url": "https://images.example/" + u.ID + "-small.png", "url": "https://www.patreon.com/user?u=" + u.ID, "vanity": nil,
 	}}
 	r.one = map[string]ref{"campaign": {}}
@@ -80,7 +80,7 @@ func (s *Server) campaignResource(c Campaign) resource {
 		"image_small_url": "https://images.example/c" + c.ID + "-small.png", "is_charged_immediately": true, "is_monthly": true,
 		"is_nsfw": false, "has_rss": false, "has_sent_rss_notify": false, "main_video_embed": nil, "main_video_url": nil,
 		"name": cmp.Or(c.Name, "Campaign "+c.ID), "one_liner": nil, "pay_per_name": "month",
-		"patron_count": s.patrons(c.ID), "pledge_url": "/join/" + c.ID, "published_at": timestamp(began()),
+		"patron_count": s.patrons(c.ID), "pledge_url": "/checkout/" + c.ID, "published_at": timestamp(began()),
 		"rss_artwork_url": nil, "rss_feed_title": nil, "show_earnings": false, "summary": nil, "thanks_embed": nil,
 		"thanks_msg": nil, "thanks_video_url": nil, "url": "https://www.patreon.com/c" + c.ID, "vanity": nil,
 	}}
@@ -112,7 +112,7 @@ func (s *Server) tierResource(t Tier) resource {
 		"amount_cents": t.AmountCents, "created_at": timestamp(began()), "description": "", "discord_role_ids": nil,
 		"edited_at": timestamp(began()), "image_url": nil, "patron_count": 0, "post_count": 0, "published": true,
 		"published_at": timestamp(began()), "remaining": nil, "requires_shipping": false, "title": cmp.Or(t.Title, "Tier "+t.ID),
-		"unpublished_at": nil, "url": "https://www.patreon.com/checkout/" + t.ID, "user_limit": nil,
+		"unpublished_at": nil, "url": "/checkout/" + t.Campaign + "?rid=" + t.ID, "user_limit": nil,
 	}}
 	r.one = map[string]ref{"campaign": {"campaign", t.Campaign}}
 	r.many = map[string][]ref{"benefits": nil}

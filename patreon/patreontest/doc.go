@@ -64,11 +64,12 @@
 //
 // # Where it differs from the OpenAPI document
 //
-// Where Patreon's own documentation shows something else, that is done: errors
-// stand in a field "errors"; the number of all resources stands in
+// Where Patreon's own documentation, or a payload that somebody has published,
+// shows something else, that is done: errors stand in a field "errors", and
+// their code may be null; the number of all resources stands in
 // meta.pagination; creating a webhook answers with one and not with a list; a
-// webhook that was never used has null for last_attempted_at; a post's url is
-// relative; and paths of more than one relation can be included.
+// webhook that was never used has null for last_attempted_at; the urls of posts
+// and tiers are relative; and paths of more than one relation can be included.
 //
 // It is not fit for anything but tests: it keeps all in memory, for ever.
 package patreontest

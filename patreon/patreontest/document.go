@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 )
 
 // ref names a resource.
@@ -47,12 +48,20 @@ type renderer struct {
 	// built are resources that were made for the document: many members have the
 	// same campaign.
 	built map[ref]resource
+	// walked are the steps that were made, since relations lead in circles.
+	walked map[step]bool
+}
+
+// step is a relation of a resource, and what stands behind it in a path.
+type step struct {
+	from ref
+	path string
 }
 
 // render makes the objects of a document: the resources, and those that are to
 // be included.
 func (c *call) render(q query, primary []resource) (data []object, included []object) {
-	r := &renderer{c: c, q: q, shown: map[ref][]string{}, known: map[ref]bool{}, built: map[ref]resource{}}
+	r := &renderer{c: c, q: q, shown: map[ref][]string{}, known: map[ref]bool{}, built: map[ref]resource{}, walked: map[step]bool{}}
 	for _, p := range primary {
 		r.known[p.ref] = true
 	}
@@ -86,9 +95,11 @@ func (r *renderer) resource(name ref) (resource, bool) {
 // follow marks what a path leads to. What was deleted is named by the relation
 // and not included.
 func (r *renderer) follow(from resource, path []string) {
-	if len(path) == 0 {
+	here := step{from.ref, strings.Join(path, ".")}
+	if len(path) == 0 || r.walked[here] {
 		return
 	}
+	r.walked[here] = true
 	name := path[0]
 	if !slices.Contains(r.shown[from.ref], name) {
 		r.shown[from.ref] = append(r.shown[from.ref], name)
@@ -167,12 +178,17 @@ func (c *call) linkage(from resource, name string, targets []ref) object {
 }
 
 // link is the address of a resource.
-func (c *call) link(r ref) string {
-	folder := map[string]string{"campaign": "campaigns", "member": "members", "post": "posts", "webhook": "webhooks", "live": "lives"}[r.kind]
-	if folder == "" {
-		folder = r.kind
+func (c *call) link(r ref) string { return c.base() + r.path() }
+
+// path is where a resource is, or for some types would be: links of real answers
+// have "user" in them, though there is no such endpoint.
+func (r ref) path() string {
+	folder := r.kind
+	switch r.kind {
+	case "campaign", "member", "post", "webhook", "live":
+		folder += "s"
 	}
-	return c.base() + prefix + "/" + folder + "/" + r.id
+	return prefix + "/" + folder + "/" + r.id
 }
 
 // base is the address that the request came to.
@@ -186,11 +202,7 @@ func (c *call) base() string {
 // single answers with one resource.
 func (c *call) single(q query, r resource) *answer {
 	data, included := c.render(q, []resource{r})
-	self := c.link(r.ref)
-	if r.kind == "user" {
-		self = c.base() + prefix + "/user/" + r.id
-	}
-	doc := object{"data": data[0], "links": object{"self": self}}
+	doc := object{"data": data[0], "links": object{"self": c.link(r.ref)}}
 	if len(included) > 0 {
 		doc["included"] = included
 	}

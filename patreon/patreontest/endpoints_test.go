@@ -5,6 +5,7 @@ package patreontest_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -291,5 +292,57 @@ func TestListsCanBeSorted(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", sort, got, want)
 		}
+	}
+}
+
+func TestWhatIsDeletedIsGoneFromLists(t *testing.T) {
+	r := newRig(t, patreontest.Config{})
+	tier := r.fake.AddTier(patreontest.Tier{Campaign: r.campaign})
+	member := r.fake.FillMembers(r.campaign, 1)[0]
+	post := r.fake.AddPost(patreontest.Post{Campaign: r.campaign})
+	token := r.fake.Portal(clientID, r.creator).AccessToken
+	r.fake.DeleteTier(tier)
+	r.fake.DeletePost(post)
+	doc := r.want(r.get(token, "/members/"+member, "include", "currently_entitled_tiers"), 200).json(t)
+	if got := ids(at(doc, "data", "relationships", "currently_entitled_tiers", "data")); !slices.Equal(got, []string{tier}) || doc["included"] != nil {
+		t.Errorf("document %v, want the tier named and not included", doc)
+	}
+	if got := r.want(r.get(token, "/campaigns/"+r.campaign+"/posts"), 200).json(t); len(got["data"].([]any)) != 0 {
+		t.Errorf("posts %v", got)
+	}
+	r.want(r.get(token, "/posts/"+post), 404)
+	r.fake.DeleteMember(member)
+	r.want(r.get(token, "/members/"+member), 404)
+}
+
+func TestAnswersAreJSONOrNothing(t *testing.T) {
+	r := newRig(t, patreontest.Config{})
+	token := r.fake.Portal(clientID, r.creator).AccessToken
+	for accept, status := range map[string]int{
+		"": 200, "*/*": 200, "application/*;q=0.5": 200, "text/html, Application/JSON": 200, "application/vnd.api+json": 200,
+		"text/html": 406, "application/xml, text/*": 406,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", r.url+api+"/identity", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header = http.Header{"User-Agent": {r.agent}, "Authorization": {"Bearer " + token}, "Accept": {accept}}
+		resp, err := r.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != status {
+			t.Errorf("Accept %q: status %d, want %d", accept, resp.StatusCode, status)
+		}
+	}
+}
+
+func TestAnAttributeWithoutAFormInJSONIsTold(t *testing.T) {
+	r := newRig(t, patreontest.Config{})
+	r.fake.AddUser(patreontest.User{ID: r.creator, Attributes: map[string]any{"about": make(chan int)}})
+	token := r.fake.Portal(clientID, r.creator).AccessToken
+	if a := r.want(r.get(token, "/identity", "fields[user]", "about"), 500); !strings.Contains(a.body, "chan int") {
+		t.Errorf("answer %s", a.body)
 	}
 }

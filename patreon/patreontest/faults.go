@@ -34,9 +34,10 @@ const (
 	Slow Kind = "slow"
 	// SlowBefore is Slow, and what the request wants is only done then.
 	SlowBefore Kind = "slow before"
-	// Hang never answers.
+	// Hang never answers. When the client gives up, Release is closed or Wait is
+	// over, it closes the connection.
 	Hang Kind = "hang"
-	// HangAfter never answers; done.
+	// HangAfter is Hang; done.
 	HangAfter Kind = "hang after"
 	// Unauthorized answers 401 with a document of JSON:API.
 	Unauthorized Kind = "401"
@@ -91,7 +92,8 @@ type Fault struct {
 	// On tells which requests meet it. If nil, all do. [OnToken] and [OnPath] are
 	// some.
 	On func(*http.Request) bool
-	// Release ends what is slow, when it is closed. It may be nil.
+	// Release ends what is slow, when it is closed. It may be nil. What is slow
+	// ends in any case when the client gives up.
 	Release <-chan struct{}
 	// Wait ends what is slow, too, if it is not zero, by the clock on the wall.
 	// With RateLimitedBody and RateLimitedHeader, it is what the answer asks for.
@@ -209,7 +211,7 @@ func (f Fault) apply(c *call) *answer {
 	case CutAfter:
 		return nil
 	case HangAfter:
-		<-c.Context().Done()
+		f.wait(c)
 		return nil
 	case Slow:
 		f.wait(c)
@@ -233,7 +235,7 @@ func (f Fault) instead(c *call) (a *answer, done bool) {
 	case CutBefore:
 		return nil, false
 	case Hang:
-		<-c.Context().Done()
+		f.wait(c)
 		return nil, false
 	case Unauthorized:
 		return c.unauthorized(), false

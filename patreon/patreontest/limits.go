@@ -67,6 +67,17 @@ func (c *call) limit() *answer {
 	return nil
 }
 
+// limitToken does so at the token endpoint, where the client is known and no
+// token.
+func (c *call) limitToken(client string) *answer {
+	now, w := c.s.config.Now(), c.s.window("client "+client)
+	if wait := w.wait(now, clientWindow, c.s.config.Limits.PerClient); wait > 0 {
+		return c.throttled(wait)
+	}
+	w.times = append(w.times, now)
+	return nil
+}
+
 // address names who asks.
 func (c *call) address() string {
 	host, _, err := net.SplitHostPort(c.RemoteAddr)

@@ -261,6 +261,9 @@ func (c *call) token() *answer {
 		c.s.stats.InvalidClients++
 		return refuse(http.StatusUnauthorized, "invalid_client", "")
 	}
+	if refusal := c.limitToken(client.ID); refusal != nil {
+		return refusal
+	}
 	var pair Pair
 	var l *lineage
 	switch form.Get("grant_type") {

@@ -4,6 +4,7 @@
 package patreontest_test
 
 import (
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -106,9 +107,7 @@ func TestTheTokenEndpointWantsAForm(t *testing.T) {
 	r.want(r.do("GET", r.bare+path, "", "", ""), 405)
 	for name, status := range map[string]int{"client_secret": 401, "client_id": 401, "grant_type": 400, "refresh_token": 401} {
 		wrong := url.Values{}
-		for k, v := range form {
-			wrong[k] = v
-		}
+		maps.Copy(wrong, form)
 		wrong.Set(name, "wrong")
 		r.want(r.token(wrong), status)
 		wrong.Del(name)

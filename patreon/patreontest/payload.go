@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// apiBase is what links in payloads begin with.
-const apiBase = "https://www.patreon.com" + prefix
+// host is what links in payloads begin with.
+const host = "https://www.patreon.com"
 
 // Payload returns the document that an event of version 2 brings, about a member
-// or a post: with all attributes, and campaign and user included. What was
+// or a post: with all attributes; campaign, user and tiers are included. What was
 // deleted still has one. It is nil if there never was anything with that id.
 func (s *Server) Payload(event, id string) []byte {
 	s.mu.Lock()
@@ -50,7 +50,7 @@ func (s *Server) payload(event string, r resource, email bool) []byte {
 		if target.id == "" {
 			continue
 		}
-		relationships[name] = object{"data": target.json(), "links": object{"related": apiBase + "/" + target.kind + "/" + target.id}}
+		relationships[name] = object{"data": target.json(), "links": object{"related": host + target.path()}}
 		if full, ok := s.resource(target); ok && (name == "campaign" || name == "user") {
 			included = append(included, full.whole(email))
 		}
@@ -70,14 +70,25 @@ func (s *Server) payload(event string, r resource, email bool) []byte {
 	}
 	data := r.whole(email)
 	data["relationships"] = relationships
-	return encode(object{"data": data, "included": included, "links": object{"self": apiBase + "/" + r.kind + "s/" + r.id}})
+	return encode(object{"data": data, "included": included, "links": object{"self": host + r.path()}})
 }
 
-// whole is a resource with all its attributes.
+// whole is a resource with the attributes that captured payloads have. Those of
+// the patron are fewer than the patron sees, and those of the campaign fewer
+// than the API has by now.
 func (r resource) whole(email bool) object {
 	attributes := maps.Clone(r.attributes)
-	if !email {
+	if !email || r.kind == "user" {
 		delete(attributes, "email")
+	}
+	switch r.kind {
+	case "user":
+		delete(attributes, "can_see_nsfw")
+		delete(attributes, "is_email_verified")
+	case "campaign":
+		delete(attributes, "currency")
+		delete(attributes, "name")
+		delete(attributes, "show_earnings")
 	}
 	return object{"type": r.kind, "id": r.id, "attributes": attributes}
 }

@@ -83,6 +83,8 @@ func New(c Config) *Server {
 	}
 	if c.Client == nil {
 		c.Client = &http.Client{
+			// Nothing stays open when a test ends.
+			Transport:     &http.Transport{DisableKeepAlives: true},
 			Timeout:       10 * time.Second,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}

@@ -42,6 +42,8 @@ type Document struct {
 	// Responses are names of components to use in place of the response that the
 	// document has for a success, by operationId.
 	Responses map[string]string
+	// Beside are paths that the document does not have, and that pass.
+	Beside []string
 	// AnswersOnly lets all requests pass: for those that are wrong on purpose.
 	AnswersOnly bool
 }
@@ -103,6 +105,10 @@ func (d *Document) resolve(v any) map[string]any {
 // is what stands before the document's paths.
 func (d *Document) Wrap(t testing.TB, prefix string, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if slices.Contains(d.Beside, r.URL.Path) {
+			h.ServeHTTP(w, r)
+			return
+		}
 		operation, template := d.operation(r.Method, strings.TrimPrefix(r.URL.Path, prefix))
 		name := r.Method + " " + template
 		if operation == nil {

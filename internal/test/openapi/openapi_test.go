@@ -61,3 +61,50 @@ func TestWrapComplains(t *testing.T) {
 		}
 	}
 }
+
+func TestWrapKnowsPatreonsDocument(t *testing.T) {
+	const (
+		identity = "/api/oauth2/v2/identity"
+		user     = `{"data":{"id":"1","type":"user","attributes":{"full_name":"x","about":null}},"links":{"self":"x"}}`
+	)
+	for _, tt := range []struct {
+		name, query, answer string
+		status              int
+		complaint           bool
+	}{
+		{"good", "?fields%5Buser%5D=full_name,about&include=memberships", user, 200, false},
+		{"path", "?include=memberships.currently_entitled_tiers&fields%5Btier%5D=title", user, 200, false},
+		{"unknown include", "?include=tiers", user, 200, true},
+		{"unknown field", "?fields%5Buser%5D=name", user, 200, true},
+		{"unknown type", "?fields%5Bpatron%5D=name", user, 200, true},
+		{"not an object", "?fields=name", user, 200, true},
+		{"not in this list", "?page%5Bcount%5D=1", user, 200, true},
+		{"null", "", strings.Replace(user, `"x"`, "null", 1), 200, true},
+		{"answer has one too many", "", strings.Replace(user, `"about"`, `"age"`, 1), 200, true},
+		{"other type", "", strings.Replace(user, `"user"`, `"member"`, 1), 200, true},
+		{"no links", "", `{"data":{"id":"1","type":"user"}}`, 200, true},
+		{"error", "", `{"errors":[{"code":1,"status":"401"}]}`, 401, false},
+		{"error alone", "", `[{"code":1,"status":"401"}]`, 401, true},
+		{"error with a number", "", `{"errors":[{"code":1,"status":401}]}`, 401, true},
+		{"error with a source", "", `{"errors":[{"source":{}}]}`, 400, false},
+	} {
+		w := &witness{TB: t}
+		spec := openapi.LoadPatreon(t)
+		h := spec.Wrap(w, "", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			for _, name := range []string{"X-Patreon-Uuid", "X-Patreon-Sha", "Cf-Cache-Status", "Cf-Ray"} {
+				w.Header().Set(name, "1")
+			}
+			w.WriteHeader(tt.status)
+			io.WriteString(w, tt.answer)
+		}))
+		for _, agent := range []string{"tests/1", ""} {
+			req := httptest.NewRequest("GET", identity+tt.query, nil)
+			req.Header.Set("User-Agent", agent)
+			w.said = nil
+			h.ServeHTTP(httptest.NewRecorder(), req)
+			if complaint := len(w.said) > 0; complaint != (tt.complaint || agent == "") {
+				t.Errorf("%s, agent %q: complaints %q", tt.name, agent, w.said)
+			}
+		}
+	}
+}
