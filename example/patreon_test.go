@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -350,5 +351,66 @@ func TestTokensAreSeededByCommand(t *testing.T) {
 	}
 	if n := fake.Stats().SpentRefreshTokensUsed; n != 0 {
 		t.Errorf("%d refresh tokens were used twice", n)
+	}
+}
+
+// Wherever one could look: tokens and secrets of Patreon are in the records of the
+// tokens and nowhere else, also when Patreon quotes them.
+func TestSecretsOfPatreonStayInside(t *testing.T) {
+	fake := newPatreon(t, 10)
+	for _, on := range []func(*http.Request) bool{patreontest.OnToken, patreontest.OnPath("/webhooks")} {
+		fake.Next(1, patreontest.Fault{Kind: patreontest.EchoSecrets, On: on})
+	}
+	repo := thanksRepo(t)
+	args := append(fake.flags(), "-git-repo", repo.Bare, "-build", "mkdir _site && env >_site/env.txt && cat /proc/$PPID/environ >>_site/env.txt && cp -r *.html data _site/",
+		"-patreon-data-file", "data/supporters.json", "-patreon-webhook-register", "-patreon-webhook-secret", "a-hook-secret", "-log-level", "debug")
+	p := start(t, nil, args...)
+	wait.Until(t, "the webhook is registered", func() bool { return p.patreonStatus().Webhook.Webhook != "" })
+	wait.Until(t, "there are supporters", func() bool { return p.patreonStatus().Supporters == 7 })
+	if n := fake.Met()[patreontest.EchoSecrets]; n != 2 {
+		t.Errorf("Patreon has quoted secrets %d times", n)
+	}
+	var seen strings.Builder
+	for _, path := range []string{"metrics", "api/status", "api/builds", "api/builds/1/log", "", "patreon"} {
+		_, body := p.get(p.admin + path)
+		seen.WriteString(body)
+	}
+	for _, path := range []string{"env.txt", "data/supporters.json", ".within/hook/patreon"} {
+		_, body := p.get(p.public + path)
+		seen.WriteString(body)
+	}
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+	seen.WriteString(p.stdout.String() + p.stderr.String())
+	secrets := map[string]string{
+		"client secret": "the-client-secret", "hook secret": "a-hook-secret",
+		"seed": fake.pair.RefreshToken, "seed's access token": fake.pair.AccessToken, "registered secret": fake.Hooks()[0].Secret,
+	}
+	if pair, ok := fake.Current("the-client", fake.creator); ok {
+		secrets["refresh token"], secrets["access token"] = pair.RefreshToken, pair.AccessToken
+	}
+	records := filepath.Join(p.dataDir, "state")
+	err := filepath.WalkDir(p.dataDir, func(path string, d fs.DirEntry, err error) error {
+		if path == records {
+			return fs.SkipDir
+		}
+		if err != nil {
+			return err
+		}
+		if d.Type().IsRegular() {
+			content, err := os.ReadFile(path)
+			seen.Write(content)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for name, secret := range secrets {
+		if strings.Contains(seen.String(), secret) {
+			t.Errorf("the %s shows", name)
+		}
 	}
 }
