@@ -141,7 +141,12 @@ func (k *Keeper) writeEmergency(e emergency) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, content, 0o600)
+	k.at("write the emergency file")
+	if err := atomicfile.Write(path, content, 0o600); err != nil {
+		return err
+	}
+	k.at("the emergency file is written")
+	return nil
 }
 
 // readEmergency reads the file. It is nil if there is none, and empty if it is
@@ -232,6 +237,7 @@ func (k *Keeper) salvage(ctx context.Context) error {
 		if r != nil {
 			next.version, next.Seeds, next.Generation = r.version, r.Seeds, max(next.Generation, r.Generation+1)
 		}
+		k.at("write the tokens of the emergency file")
 		_, won, err := k.swap(ctx, raw, &next)
 		if err == nil && !won {
 			err = contest.again(ctx)
@@ -241,6 +247,7 @@ func (k *Keeper) salvage(ctx context.Context) error {
 			return fmt.Errorf("patreon: the tokens of the emergency file cannot be kept: %w", err)
 		}
 		if won {
+			k.at("the tokens of the emergency file are written")
 			k.log.InfoContext(ctx, "patreon: the tokens of the emergency file are in the store now", "generation", next.Generation)
 			k.removeEmergency(e.Record.Refresh)
 			return nil
