@@ -43,11 +43,13 @@ func (k *Keeper) requestGrant(ctx context.Context, form url.Values) (grant, erro
 	form.Set("client_id", k.cfg.ClientID)
 	form.Set("client_secret", k.cfg.ClientSecret.Reveal())
 	r := request{
-		method:  http.MethodPost,
-		path:    tokenPath,
-		header:  http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-		body:    []byte(form.Encode()),
-		secrets: []string{k.cfg.ClientSecret.Reveal(), form.Get("refresh_token"), form.Get("code")},
+		method: http.MethodPost,
+		path:   tokenPath,
+		header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		body:   []byte(form.Encode()),
+	}
+	for _, secret := range []string{k.cfg.ClientSecret.Reveal(), form.Get("refresh_token"), form.Get("code")} {
+		r.secrets = append(r.secrets, secret, url.QueryEscape(secret)) // as it is sent, too
 	}
 	answer, err := k.endpoint.do(ctx, r)
 	if err != nil {
@@ -58,10 +60,12 @@ func (k *Keeper) requestGrant(ctx context.Context, form url.Values) (grant, erro
 
 // readGrant takes the tokens out of an answer, RFC 6749 5.1.
 func readGrant(a *response, now time.Time) (grant, error) {
+	// What is of another type than it should be must not cost the rest: the
+	// refresh token is spent by now.
 	var doc struct {
-		Access  string          `json:"access_token"`
-		Refresh string          `json:"refresh_token"`
-		Scope   string          `json:"scope"`
+		Access  any             `json:"access_token"`
+		Refresh any             `json:"refresh_token"`
+		Scope   any             `json:"scope"`
 		Expires json.RawMessage `json:"expires_in"`
 	}
 	if err := json.Unmarshal(a.body, &doc); err != nil {
@@ -69,10 +73,11 @@ func readGrant(a *response, now time.Time) (grant, error) {
 		return grant{}, fmt.Errorf("patreon: POST %s: %w: %d bytes of type %q that are not the JSON of a token",
 			tokenPath, ErrMalformed, len(a.body), a.header.Get("Content-Type"))
 	}
-	if !isToken(doc.Access) || doc.Refresh != "" && !isToken(doc.Refresh) {
+	access, refresh := text(doc.Access), text(doc.Refresh)
+	if !isToken(access) || refresh != "" && !isToken(refresh) {
 		return grant{}, fmt.Errorf("patreon: POST %s: %w: there is no usable access_token in it", tokenPath, ErrMalformed)
 	}
-	g := grant{access: doc.Access, refresh: doc.Refresh, scope: doc.Scope, at: now, lifetime: lifetime(doc.Expires)}
+	g := grant{access: access, refresh: refresh, scope: text(doc.Scope), at: now, lifetime: lifetime(doc.Expires)}
 	if date, err := http.ParseTime(a.header.Get("Date")); err == nil {
 		g.skew = date.Sub(now)
 	}
@@ -88,7 +93,7 @@ func isToken(s string) bool {
 // lifetime reads expires_in, seconds, which some servers write as a string.
 func lifetime(raw json.RawMessage) time.Duration {
 	seconds, err := strconv.ParseFloat(strings.Trim(string(raw), `"`), 64)
-	if err != nil || math.IsNaN(seconds) || seconds < 1 {
+	if err != nil || math.IsNaN(seconds) || math.IsInf(seconds, 0) || seconds < 1 {
 		return unknownLifetime
 	}
 	return time.Duration(min(seconds, maxLifetime.Seconds()) * float64(time.Second))

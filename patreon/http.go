@@ -13,6 +13,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -150,6 +151,10 @@ func (e endpoint) do(ctx context.Context, r request) (*response, error) {
 func failed(r request, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
+	}
+	// It quotes what is not HTTP.
+	if slices.ContainsFunc(r.secrets, func(s string) bool { return s != "" && strings.Contains(err.Error(), s) }) {
+		return fmt.Errorf("patreon: %s: %s", r.name(), scrub(err.Error(), r.secrets))
 	}
 	return fmt.Errorf("patreon: %s: %w", r.name(), err)
 }

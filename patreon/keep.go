@@ -28,28 +28,34 @@ func (k *Keeper) keep(ctx context.Context, c *claim, g grant) error {
 	next := *c.r
 	next.grow(k.cfg.ClientID, g)
 	k.log.ErrorContext(ctx, "patreon: the store does not take the new tokens; trying on", "err", err, "emergency_file", k.cfg.EmergencyPath)
-	if err := k.writeEmergency(emergency{Over: hash(c.r.Refresh), Record: next}); err != nil {
+	if err := k.writeEmergency(emergency{Key: k.cfg.Key, Over: hash(c.r.Refresh), Record: next}); err != nil {
 		k.log.ErrorContext(ctx, "patreon: the new tokens are in memory only, and end with this process", "err", err)
 	}
 	saving := make(chan struct{})
 	k.mu.Lock()
 	k.known, k.knownAt, k.unsaved, k.saving = &next, time.Now(), true, saving
-	k.failures, k.next = 0, time.Time{}
-	k.problem = err.Error()
+	k.failures, k.next, k.failure = 0, time.Time{}, err
 	k.mu.Unlock()
 	go func() {
 		defer close(saving)
-		k.putAtLast(ctx, c, g)
+		k.putAtLast(ctx, c, g, saving)
 	}()
 	return nil
 }
 
-// putAtLast tries until the store has the tokens, or newer ones.
-func (k *Keeper) putAtLast(ctx context.Context, c *claim, g grant) {
+// putAtLast tries until the store has the tokens, or newer ones, or there are
+// newer ones that it does not take.
+func (k *Keeper) putAtLast(ctx context.Context, c *claim, g grant, saving chan struct{}) {
 	for wait := k.cfg.Backoff; ; wait = min(2*wait, time.Minute) {
 		pause(ctx, wait)
+		k.mu.Lock()
+		superseded := k.unsaved && k.saving != saving
+		k.mu.Unlock()
+		if superseded {
+			return
+		}
 		if done, _ := k.put(ctx, c, g); done {
-			k.removeEmergency()
+			k.removeEmergency(g.refresh)
 			k.log.InfoContext(ctx, "patreon: the store has the new tokens now")
 			return
 		}
@@ -62,13 +68,17 @@ func (k *Keeper) putAtLast(ctx context.Context, c *claim, g grant) {
 func (k *Keeper) put(ctx context.Context, c *claim, g grant) (done bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, storeGrace)
 	defer cancel()
+	contest := contest{key: k.cfg.Key}
 	for {
 		r, raw, err := k.load(ctx)
 		if err != nil {
 			return false, err
 		}
 		if r == nil {
-			r = &record{Generation: c.r.Generation, Seeds: c.r.Seeds}
+			r = &record{Generation: c.r.Generation, Refresh: c.r.Refresh, Seeds: c.r.Seeds}
+		} else if g.refresh != "" && r.Refresh == g.refresh { // a write of before has come through
+			k.saved(r)
+			return true, nil
 		} else if r.Refresh != c.r.Refresh && !c.replaces {
 			k.log.WarnContext(ctx, "patreon: the tokens of a refresh are dropped, since there are others by now")
 			k.saved(r)
@@ -87,6 +97,9 @@ func (k *Keeper) put(ctx context.Context, c *claim, g grant) (done bool, err err
 			k.log.InfoContext(ctx, "patreon: the tokens are fresh", "generation", next.Generation, "expires", next.ExpiresAt)
 			return true, nil
 		}
+		if err := contest.again(ctx); err != nil {
+			return false, err
+		}
 	}
 }
 
@@ -94,6 +107,7 @@ func (k *Keeper) put(ctx context.Context, c *claim, g grant) (done bool, err err
 func (k *Keeper) saved(r *record) {
 	k.mu.Lock()
 	k.unsaved, k.saving = false, nil
+	k.failures, k.next, k.failure = 0, time.Time{}, nil
 	k.mu.Unlock()
 	k.remember(r)
 }
@@ -105,51 +119,81 @@ func (k *Keeper) isUnsaved() bool {
 }
 
 // emergency is the content of the emergency file: a record that the store did
-// not take, and the hash of the refresh token in the record that it replaces.
+// not take, which one it is, and the hash of the refresh token in the record
+// that it replaces.
 type emergency struct {
+	Key    string `json:"key"`
 	Over   string `json:"over"`
 	Record record `json:"record"`
 }
 
+// writeEmergency writes the file. That of another lineage, whose keeper has the
+// same path, is as precious.
 func (k *Keeper) writeEmergency(e emergency) error {
-	if k.cfg.EmergencyPath == "" {
+	path := k.cfg.EmergencyPath
+	if path == "" {
 		return errors.New("there is no emergency file: KeeperConfig.EmergencyPath is not set")
+	}
+	if there, err := k.readEmergency(); err == nil && there != nil && there.Key != e.Key {
+		return fmt.Errorf("the emergency file %s holds the record %q; each lineage needs an EmergencyPath of its own", path, there.Key)
 	}
 	content, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(k.cfg.EmergencyPath, content, 0o600)
+	k.at("write the emergency file")
+	if err := atomicfile.Write(path, content, 0o600); err != nil {
+		return err
+	}
+	k.at("the emergency file is written")
+	return nil
 }
 
-// removeEmergency removes the file once the store has what is in it.
-func (k *Keeper) removeEmergency() {
+// readEmergency reads the file. It is nil if there is none, and empty if it is
+// damaged.
+func (k *Keeper) readEmergency() (*emergency, error) {
 	if k.cfg.EmergencyPath == "" {
-		return
-	}
-	if err := os.Remove(k.cfg.EmergencyPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		k.log.Error("patreon: the emergency file cannot be removed; its tokens are in the store", "err", err)
-	}
-}
-
-// rescue puts into the store what an earlier process left in the emergency
-// file. It does so once.
-func (k *Keeper) rescue(ctx context.Context) error {
-	k.mu.Lock()
-	done := k.rescued || k.cfg.EmergencyPath == ""
-	k.mu.Unlock()
-	if done {
-		return nil
+		return nil, nil
 	}
 	content, err := os.ReadFile(k.cfg.EmergencyPath)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
 	case err != nil:
-		return fmt.Errorf("patreon: read the emergency file: %w", err)
-	default:
-		if err := k.salvage(ctx, content); err != nil {
-			return err
-		}
+		return nil, fmt.Errorf("patreon: read the emergency file: %w", err)
+	}
+	var e emergency
+	if json.Unmarshal(content, &e) != nil || e.Record.empty() {
+		return &emergency{Key: k.cfg.Key}, nil
+	}
+	return &e, nil
+}
+
+// removeEmergency removes the file once the store has the refresh token that is
+// in it.
+func (k *Keeper) removeEmergency(refresh string) {
+	e, err := k.readEmergency()
+	if e == nil && err == nil || e != nil && (e.Key != k.cfg.Key || e.Record.Refresh != refresh) {
+		return // none, or that of somebody else by now
+	}
+	if err == nil {
+		err = os.Remove(k.cfg.EmergencyPath)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		k.log.Error("patreon: the emergency file cannot be removed; its tokens are in the store", "err", err)
+	}
+}
+
+// rescue does what salvage does, once.
+func (k *Keeper) rescue(ctx context.Context) error {
+	k.mu.Lock()
+	done := k.rescued
+	k.mu.Unlock()
+	if done {
+		return nil
+	}
+	if err := k.salvage(ctx); err != nil {
+		return err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -157,48 +201,75 @@ func (k *Keeper) rescue(ctx context.Context) error {
 	return nil
 }
 
-// salvage puts the content of the emergency file into the store, if the record
-// there is the one that it was to replace. Otherwise it is older than what the
-// store has, and is put aside.
-func (k *Keeper) salvage(ctx context.Context, content []byte) error {
-	var e emergency
-	if err := json.Unmarshal(content, &e); err != nil || e.Record.empty() || e.Record.Client != k.cfg.ClientID {
+// salvage puts into the store what another process, or an earlier one, has left
+// in the emergency file, if the record in the store is the one that it was to
+// replace. Otherwise it is older than what the store has, and is put aside.
+func (k *Keeper) salvage(ctx context.Context) error {
+	e, err := k.readEmergency()
+	switch {
+	case e == nil || err != nil:
+		return err
+	case e.Key != k.cfg.Key:
+		k.log.WarnContext(ctx, "patreon: the emergency file is of another record; each lineage needs a path of its own", "path", k.cfg.EmergencyPath, "key", e.Key)
+		return nil
+	case e.Record.Client != k.cfg.ClientID:
 		k.log.ErrorContext(ctx, "patreon: the emergency file is damaged, or of another client; it is put aside", "path", k.cfg.EmergencyPath)
-		return k.putAside()
+		k.putAside(ctx)
+		return nil
 	}
+	contest := contest{key: k.cfg.Key}
 	for {
 		r, raw, err := k.load(ctx)
 		if err != nil {
+			k.strand(e)
 			return err
 		}
 		if r != nil && r.Refresh == e.Record.Refresh {
-			k.removeEmergency()
+			k.removeEmergency(e.Record.Refresh)
 			return nil
 		}
 		if !r.empty() && hash(r.Refresh) != e.Over {
 			k.log.WarnContext(ctx, "patreon: the emergency file is older than the tokens in the store; it is put aside", "path", k.cfg.EmergencyPath)
-			return k.putAside()
+			k.putAside(ctx)
+			return nil
 		}
 		next := e.Record
 		if r != nil {
 			next.version, next.Seeds, next.Generation = r.version, r.Seeds, max(next.Generation, r.Generation+1)
 		}
+		k.at("write the tokens of the emergency file")
 		_, won, err := k.swap(ctx, raw, &next)
+		if err == nil && !won {
+			err = contest.again(ctx)
+		}
 		if err != nil {
-			return err
+			k.strand(e)
+			return fmt.Errorf("patreon: the tokens of the emergency file cannot be kept: %w", err)
 		}
 		if won {
+			k.at("the tokens of the emergency file are written")
 			k.log.InfoContext(ctx, "patreon: the tokens of the emergency file are in the store now", "generation", next.Generation)
-			k.removeEmergency()
+			k.removeEmergency(e.Record.Refresh)
 			return nil
 		}
 	}
 }
 
-// putAside renames the emergency file.
-func (k *Keeper) putAside() error {
-	if err := os.Rename(k.cfg.EmergencyPath, k.cfg.EmergencyPath+".unused"); err != nil {
-		return fmt.Errorf("patreon: put the emergency file aside: %w", err)
+// strand has the access token of the emergency file given out, though the store
+// does not take it.
+func (k *Keeper) strand(e *emergency) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.known == nil {
+		k.known = &e.Record
 	}
-	return nil
+}
+
+// putAside renames the emergency file. If that fails, it is in the way, and
+// does no harm.
+func (k *Keeper) putAside(ctx context.Context) {
+	err := os.Rename(k.cfg.EmergencyPath, k.cfg.EmergencyPath+".unused")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // another process was faster
+		k.log.ErrorContext(ctx, "patreon: the emergency file cannot be put aside", "err", err)
+	}
 }

@@ -103,13 +103,16 @@ type Keeper struct {
 	known    *record    // the newest that is known; nil: none
 	knownAt  time.Time  // when it was; zero: never
 	looked   uint64     // looks at that time
+	look     *look      // that is under way; nil: none
+	later    time.Time  // no look before, while there is a token
 	unsaved  bool       // known is not in the store yet
 	saving   chan struct{}
 	rescued  bool // the emergency file was looked for
 	flight   *flight
 	failures int
 	next     time.Time // no call before
-	problem  string    // what went wrong last
+	failure  error     // how the last refresh went wrong; nil: it did not
+	unread   error     // how the last look went wrong
 	refused  refusal
 	skew     time.Duration
 	reminded time.Time // of a lost lineage
@@ -124,6 +127,13 @@ type Keeper struct {
 type flight struct {
 	done chan struct{}
 	err  error // once done is closed
+}
+
+// A look is a reading of the store that is under way. Callers share it.
+type look struct {
+	done chan struct{}
+	r    *record // once done is closed
+	err  error
 }
 
 // alien is another process's intent, and since when it stands unchanged. Clocks
@@ -208,7 +218,7 @@ func (k *Keeper) Token(ctx context.Context) (Token, error) {
 		return r.token(), nil
 	}
 	if r.usable(time.Now()) {
-		if r.Lost != nil || !k.mayCall() {
+		if r.Lost != nil || !k.idle() {
 			return r.token(), nil
 		}
 		if k.running.Load() > 0 {
@@ -270,10 +280,13 @@ func (k *Keeper) tend(ctx context.Context) {
 		k.log.WarnContext(ctx, "patreon: the tokens cannot be read", "err", err)
 	case r.Lost != nil:
 		k.remind(ctx, r)
-	case r.due(time.Now(), k.factor) && k.mayCall():
-		if err := k.renew(ctx); err != nil && ctx.Err() == nil {
-			k.log.WarnContext(ctx, "patreon: the tokens are not refreshed yet", "err", err, "access_until", r.ExpiresAt)
+	case r.due(time.Now(), k.factor) && k.idle():
+		err := k.renew(ctx)
+		if err == nil || errors.Is(err, errBusy) || ctx.Err() != nil {
+			return
 		}
+		k.lookLater(fresh)
+		k.log.WarnContext(ctx, "patreon: the tokens are not refreshed yet", "err", err, "access_until", r.ExpiresAt)
 	}
 }
 
@@ -300,13 +313,13 @@ func (k *Keeper) pause() time.Duration {
 	defer k.mu.Unlock()
 	now, d := time.Now(), lookEvery
 	switch r := k.known; {
-	case r.empty(), r.Lost != nil: // somebody may seed
+	case r.empty(), r.Lost != nil, k.unsaved: // somebody may seed, or the store recover
 	case r.due(now, k.factor):
 		d = min(d, k.next.Sub(now))
 	default:
 		d = min(d, r.refreshAt(k.factor).Sub(now))
 	}
-	return max(d, 10*time.Millisecond)
+	return max(d, min(k.later.Sub(now), lookEvery), 10*time.Millisecond)
 }
 
 // settle waits for a refresh that is under way, and for a while for a pair that
@@ -335,34 +348,88 @@ func (k *Keeper) settle() {
 	}
 }
 
-// fresh is for how long what was read from the store is taken for what is there.
-const fresh = 10 * time.Second
+const (
+	// fresh is for how long what was read from the store is taken for what is
+	// there, and how long a store that could not be read is left alone while
+	// there is a token.
+	fresh = 10 * time.Second
+	// soon is how long somebody who could have a token waits for the store to tell
+	// of a newer one.
+	soon = time.Second
+)
 
-// current returns the newest record. A store that cannot be read does no harm
-// while the access token that is known can be used.
+// current returns the newest record. A store that cannot be read, or hangs, does
+// no harm while the access token that is known can be used.
 func (k *Keeper) current(ctx context.Context) (*record, error) {
 	k.mu.Lock()
-	r, known := k.known, k.unsaved || !k.knownAt.IsZero() && time.Since(k.knownAt) < fresh
+	r, now := k.known, time.Now()
+	known := k.unsaved || !k.knownAt.IsZero() && now.Sub(k.knownAt) < fresh || now.Before(k.later)
 	k.mu.Unlock()
-	if known && !r.empty() && r.usable(time.Now()) {
+	if !r.usable(now) {
+		return k.reload(ctx)
+	}
+	if known && !r.empty() {
 		return r, nil
 	}
-	now, err := k.reload(ctx)
-	if err != nil && r.usable(time.Now()) && !errors.Is(err, ErrNoTokens) {
-		return r, nil
+	short, cancel := context.WithTimeout(ctx, soon)
+	defer cancel()
+	read, err := k.reload(short)
+	if err == nil || errors.Is(err, ErrNoTokens) {
+		return read, err
 	}
-	return now, err
+	if now := k.newest(); now.usable(time.Now()) {
+		return now, nil
+	}
+	return read, err
 }
 
-// reload reads the store, after it has got what is waiting to be put there: an
-// emergency file, or a seed. The error matches [ErrNoTokens] if there are none.
+// reload reads the store, together with everybody else who does. It returns when
+// ctx ends; the look goes on. The error matches [ErrNoTokens] if there are no
+// tokens.
 func (k *Keeper) reload(ctx context.Context) (*record, error) {
+	k.mu.Lock()
+	l := k.look
+	if l == nil {
+		l = &look{done: make(chan struct{})}
+		k.look = l
+		go k.lookInto(context.WithoutCancel(ctx), l)
+	}
+	k.mu.Unlock()
+	select {
+	case <-l.done:
+		return l.r, l.err
+	case <-ctx.Done():
+		return k.slow(ctx)
+	}
+}
+
+// slow is what there is without the store's answer.
+func (k *Keeper) slow(ctx context.Context) (*record, error) {
+	k.lookLater(fresh)
+	return nil, fmt.Errorf("patreon: wait for the store: %w", context.Cause(ctx))
+}
+
+// lookInto is one look.
+func (k *Keeper) lookInto(ctx context.Context, l *look) {
+	l.r, l.err = k.read(ctx)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.unread = nil
+	if l.err != nil && !errors.Is(l.err, ErrNoTokens) {
+		k.unread, k.later = l.err, time.Now().Add(fresh)
+	}
+	k.look = nil
+	close(l.done)
+}
+
+// read reads the store, after it has got what is waiting to be put there: an
+// emergency file, or a seed.
+func (k *Keeper) read(ctx context.Context) (*record, error) {
 	if err := k.rescue(ctx); err != nil {
 		return nil, err
 	}
 	r, _, err := k.load(ctx)
 	if err != nil {
-		k.trouble(err)
 		return nil, err
 	}
 	if r.empty() || r.Lost != nil {
@@ -388,9 +455,9 @@ func (k *Keeper) remember(r *record) *record {
 		return k.known
 	}
 	if r.empty() || k.known.empty() || r.Refresh != k.known.Refresh {
-		k.failures, k.next, k.problem = 0, time.Time{}, ""
+		k.failures, k.next, k.failure = 0, time.Time{}, nil
 	}
-	k.known, k.knownAt, k.looked = r, time.Now(), k.looks.Load()
+	k.known, k.knownAt, k.looked, k.later = r, time.Now(), k.looks.Load(), time.Time{}
 	return r
 }
 
@@ -401,16 +468,18 @@ func (k *Keeper) newest() *record {
 	return k.known
 }
 
-// mayCall reports whether the pause after a failed call is over.
-func (k *Keeper) mayCall() bool {
+// idle reports whether this is a time to refresh: no pause is under way, and
+// there is nothing else to be done first.
+func (k *Keeper) idle() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return !time.Now().Before(k.next)
+	now := time.Now()
+	return !now.Before(k.next) && !now.Before(k.later) && !k.unsaved
 }
 
-// trouble remembers what went wrong.
-func (k *Keeper) trouble(err error) {
+// lookLater leaves the store alone for a while.
+func (k *Keeper) lookLater(d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.problem = err.Error()
+	k.later = time.Now().Add(d)
 }

@@ -44,11 +44,13 @@ func (k *Keeper) Exchange(ctx context.Context, code, redirectURI string) error {
 	if err := k.rescue(ctx); err != nil {
 		return err
 	}
-	c, err := k.claim(ctx, func(*Keeper, *record) (bool, error) { return true, nil })
+	c, err := k.claim(ctx, true)
+	if errors.Is(err, errGone) {
+		return fmt.Errorf("patreon: wait for a refresh that is under way: %w", context.Cause(ctx))
+	}
 	if err != nil {
 		return err
 	}
-	c.replaces = true
 	return k.call(ctx, c, codeForm(code, redirectURI))
 }
 

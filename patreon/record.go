@@ -4,6 +4,7 @@
 package patreon
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -117,7 +118,7 @@ const leeway = time.Minute
 // leaves the other half to notice trouble. The factor, about 1, keeps many
 // programs from doing so at the same moment.
 func (r *record) refreshAt(factor float64) time.Time {
-	half := float64(r.ExpiresAt.Sub(r.IssuedAt)) / 2
+	half := float64(min(r.ExpiresAt.Sub(r.IssuedAt), maxLifetime)) / 2
 	return r.IssuedAt.Add(time.Duration(half * factor))
 }
 
@@ -130,7 +131,7 @@ func (r *record) due(now time.Time, factor float64) bool {
 
 // usable reports whether the access token may be given out.
 func (r *record) usable(now time.Time) bool {
-	return r != nil && r.Access != "" && !r.Rejected && now.Before(r.ExpiresAt.Add(-min(leeway, r.ExpiresAt.Sub(r.IssuedAt)/10)))
+	return r != nil && r.Access != "" && !r.Rejected && now.Before(r.ExpiresAt.Add(-min(leeway, max(0, r.ExpiresAt.Sub(r.IssuedAt)/10))))
 }
 
 // token is what is given out of a record.
@@ -142,8 +143,10 @@ func (r *record) token() Token {
 func (r *record) empty() bool { return r == nil || r.Refresh == "" }
 
 // load returns the record and its form in the store; both are nil if there is
-// none.
+// none. A store that does not answer must not hold everything up.
 func (k *Keeper) load(ctx context.Context) (*record, []byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeGrace)
+	defer cancel()
 	begun := k.looks.Add(1)
 	raw, err := load(ctx, k.cfg.Store, k.cfg.Key)
 	if err != nil {
@@ -152,12 +155,11 @@ func (k *Keeper) load(ctx context.Context) (*record, []byte, error) {
 	if raw == nil || err != nil {
 		return nil, nil, err
 	}
-	r := &record{read: begun}
-	if err := json.Unmarshal(raw, r); err != nil {
-		// The decoder's error can quote what it has read. What is there may
-		// hold the only refresh token, so it is left alone.
+	r, ok := decodeRecord(raw)
+	if !ok {
 		return nil, nil, fmt.Errorf("patreon: record %s in the store is damaged; repair it, or remove it and seed again", k.cfg.Key)
 	}
+	r.read = begun
 	if r.Client != "" && r.Client != k.cfg.ClientID {
 		return nil, nil, fmt.Errorf("patreon: record %s is of the client %q, and the client now is %q; seed again under another key, or remove it",
 			k.cfg.Key, r.Client, k.cfg.ClientID)
@@ -165,9 +167,20 @@ func (k *Keeper) load(ctx context.Context) (*record, []byte, error) {
 	return r, raw, nil
 }
 
+// decodeRecord reads a record. The decoder's error can quote what it has read,
+// so it goes no further. What is not an object is none: it may hold the only
+// refresh token, and is left alone.
+func decodeRecord(raw []byte) (r *record, ok bool) {
+	r = &record{}
+	err := json.Unmarshal(raw, r)
+	return r, err == nil && bytes.HasPrefix(bytes.TrimSpace(raw), []byte("{"))
+}
+
 // swap writes next in place of what was loaded as old, and returns its form in
 // the store.
 func (k *Keeper) swap(ctx context.Context, old []byte, next *record) (raw []byte, won bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, storeGrace)
+	defer cancel()
 	next.version = next.version.next()
 	raw, won, err = swap(ctx, k.cfg.Store, k.cfg.Key, old, next)
 	if err != nil {

@@ -45,13 +45,20 @@ func (k *Keeper) join(ctx context.Context) *flight {
 		f.err = k.fly(ctx)
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		if f.err != nil && !errors.Is(f.err, errGone) {
-			k.problem = f.err.Error()
-		}
+		k.note(f.err)
 		k.flight = nil
 		close(f.done)
 	}()
 	return f
+}
+
+// note remembers how a refresh went wrong. That it is not tried yet is nothing
+// new. The caller has the lock.
+func (k *Keeper) note(err error) {
+	_, early := errors.AsType[*earlyError](err)
+	if err != nil && !early && !errors.Is(err, errGone) && !errors.Is(err, errBusy) {
+		k.failure = err
+	}
 }
 
 // fly is one refresh: intent, call, and what became of it. Once the intent is
@@ -63,7 +70,7 @@ func (k *Keeper) fly(ctx context.Context) error {
 	if k.isRefused() {
 		return k.markLost(context.WithoutCancel(ctx))
 	}
-	c, err := k.claim(ctx, (*Keeper).wantsRefresh)
+	c, err := k.claim(ctx, false)
 	if c == nil || err != nil {
 		return err
 	}
@@ -91,33 +98,71 @@ func (k *Keeper) wantsRefresh(r *record) (bool, error) {
 		return false, fmt.Errorf("%w (%s)", ErrLineageLost, r.Lost.Reason)
 	case !r.due(time.Now(), k.factor):
 		return false, nil
-	case !k.mayCall():
-		return false, k.waiting()
 	}
-	return true, nil
+	return true, k.early()
 }
 
-// waiting is the error while there is no call after one that failed.
-func (k *Keeper) waiting() error {
+// earlyError is the error while there is no call after one that failed.
+type earlyError struct {
+	wait  time.Duration
+	cause error // may be nil
+}
+
+func (e *earlyError) Error() string {
+	s := fmt.Sprintf("patreon: the next refresh is in %s, since the last one has failed", e.wait.Round(time.Second))
+	if e.cause != nil {
+		s += ": " + e.cause.Error()
+	}
+	return s
+}
+
+func (e *earlyError) Unwrap() error { return e.cause }
+
+// early returns an error as long as there must be no call.
+func (k *Keeper) early() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return fmt.Errorf("patreon: the next refresh is in %s, since the last one failed: %s", time.Until(k.next).Round(time.Second), k.problem)
+	if wait := time.Until(k.next); wait > 0 {
+		return &earlyError{wait, k.failure}
+	}
+	return nil
 }
 
+// errBusy ends a flight that would have to wait for another process, while there
+// is a token that can be used.
+var errBusy = errors.New("patreon: another process refreshes the tokens")
+
 // claim writes an intent, once no other process has one that may be in use. It
-// returns nil if there is nothing to do.
-func (k *Keeper) claim(ctx context.Context, wants func(*Keeper, *record) (bool, error)) (*claim, error) {
+// returns nil if there is nothing to do. A claim that replaces is about new
+// tokens; otherwise it is about those in the record.
+func (k *Keeper) claim(ctx context.Context, replaces bool) (*claim, error) {
+	contest := contest{key: k.cfg.Key}
 	for {
-		k.at("read the record")
-		r, raw, err := k.load(ctx)
-		if err != nil {
+		// Whoever left an intent behind may have left the tokens, too.
+		err := k.salvage(ctx)
+		var r *record
+		var raw []byte
+		if err == nil {
+			k.at("read the record")
+			r, raw, err = k.load(ctx)
+		}
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, errGone // others may still wait
+		case err != nil:
 			return nil, err
 		}
 		k.remember(r)
-		if wanted, err := wants(k, r); !wanted {
-			return nil, err
+		if !replaces {
+			if wanted, err := k.wantsRefresh(r); !wanted || err != nil {
+				return nil, err
+			}
 		}
-		if wait := k.inUse(r); wait > 0 {
+		if wait := k.inUse(r, replaces); wait > 0 {
+			if !replaces && !r.Foreign && r.usable(time.Now()) {
+				k.lookLater(wait)
+				return nil, errBusy
+			}
 			if !pause(ctx, wait) {
 				return nil, errGone
 			}
@@ -125,7 +170,16 @@ func (k *Keeper) claim(ctx context.Context, wants func(*Keeper, *record) (bool, 
 		}
 		c, err := k.intend(ctx, r, raw)
 		if c != nil || err != nil {
+			if c != nil {
+				c.replaces = replaces
+			}
 			return c, err
+		}
+		if err := contest.again(ctx); ctx.Err() != nil {
+			return nil, errGone
+		} else if err != nil {
+			k.postpone(0)
+			return nil, err
 		}
 	}
 }
@@ -133,20 +187,22 @@ func (k *Keeper) claim(ctx context.Context, wants func(*Keeper, *record) (bool, 
 // inUse returns how long to wait before the record is looked at again, because
 // another process may be calling the token endpoint. Its intent counts as left
 // behind when it has stood unchanged for twice the time of a call, by our own
-// clock.
-func (k *Keeper) inUse(r *record) time.Duration {
-	const often = 100 * time.Millisecond
+// clock. While it waits for its next call there is none: who has new tokens does
+// not wait for it.
+func (k *Keeper) inUse(r *record, replaces bool) time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if r == nil || r.Intent == nil || r.Intent.Holder == k.holder {
+	if r == nil || r.Intent == nil || r.Intent.Holder == k.holder || replaces && r.Intent.Wait > 0 {
 		k.alien = alien{}
 		return 0
 	}
 	if k.alien.nonce != r.Nonce {
 		k.alien = alien{nonce: r.Nonce, since: time.Now()}
 	}
-	left := r.Intent.Wait + 2*k.cfg.Timeout - time.Since(k.alien.since)
-	return min(left, often)
+	stood := time.Since(k.alien.since)
+	// Who waits for long looks less often.
+	often := min(max(100*time.Millisecond, stood/8), 5*time.Second)
+	return min(r.Intent.Wait+2*k.cfg.Timeout-stood, often)
 }
 
 // intend writes the intent. It returns nil if somebody else was faster.
@@ -183,6 +239,9 @@ func (k *Keeper) call(ctx context.Context, c *claim, form url.Values) error {
 	timed, cancel := context.WithDeadline(ctx, c.begun.Add(k.cfg.Timeout))
 	defer cancel()
 	k.at("call")
+	if timed.Err() != nil {
+		return k.failed(ctx, c, fmt.Errorf("patreon: the token endpoint is not called, since the store took %s to take the intent; a faster store is needed, or a longer KeeperConfig.Timeout", time.Since(c.begun).Round(time.Millisecond)))
+	}
 	begun := time.Now()
 	g, err := k.requestGrant(timed, form)
 	k.count.seconds.Store(int64(time.Since(begun)))
@@ -293,10 +352,14 @@ func (k *Keeper) markLost(ctx context.Context) error {
 	k.mu.Lock()
 	refused := k.refused
 	k.mu.Unlock()
+	contest := contest{key: k.cfg.Key}
 	for {
 		r, raw, err := k.load(ctx)
 		if err == nil && (r == nil || r.Refresh != refused.refresh || r.Lost != nil) {
 			k.forgetRefusal(r)
+			if r != nil && r.Lost != nil {
+				return fmt.Errorf("%w (%s)", ErrLineageLost, r.Lost.Reason)
+			}
 			return nil
 		}
 		if err == nil {
@@ -307,8 +370,10 @@ func (k *Keeper) markLost(ctx context.Context) error {
 			_, won, err = k.swap(ctx, raw, &next)
 			if won {
 				k.forgetRefusal(&next)
-				err = fmt.Errorf("%w (%s)", ErrLineageLost, refused.reason)
-				return err
+				return fmt.Errorf("%w (%s)", ErrLineageLost, refused.reason)
+			}
+			if err == nil {
+				err = contest.again(ctx)
 			}
 		}
 		if err != nil {

@@ -78,7 +78,7 @@ func (k *Keeper) examine(ctx context.Context, r *record) (rejected bool, err err
 	if k.accepted(timed, r) {
 		return false, nil
 	}
-	return true, k.reject(timed, r)
+	return true, k.reject(context.WithoutCancel(ctx), r)
 }
 
 // accepted asks for who the token is of. All but a clear no counts as a yes.
@@ -96,6 +96,7 @@ func (k *Keeper) accepted(ctx context.Context, r *record) bool {
 // reject marks the access token of a record as one that Patreon does not take.
 func (k *Keeper) reject(ctx context.Context, r *record) error {
 	k.log.WarnContext(ctx, "patreon: the access token is not accepted any more, before its time", "generation", r.Generation)
+	contest := contest{key: k.cfg.Key}
 	for {
 		now, raw, err := k.load(ctx)
 		if err != nil {
@@ -108,6 +109,9 @@ func (k *Keeper) reject(ctx context.Context, r *record) error {
 		next := *now
 		next.Rejected = true
 		_, won, err := k.swap(ctx, raw, &next)
+		if err == nil && !won {
+			err = contest.again(ctx)
+		}
 		if err != nil {
 			return fmt.Errorf("patreon: the access token is not accepted any more, and is not refreshed: %w", err)
 		}

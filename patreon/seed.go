@@ -54,14 +54,39 @@ func (k *Keeper) Seed(ctx context.Context, seed Seed, force bool) error {
 	if _, err := k.sow(ctx, seed, force); err != nil {
 		return err
 	}
+	// A refresh of the tokens before may be under way.
+	if err := k.landed(ctx); err != nil {
+		return err
+	}
 	if err := k.renew(ctx); err != nil {
 		return fmt.Errorf("the seed was taken, and its first refresh has failed: %w", err)
 	}
 	return nil
 }
 
+// landed waits for a refresh that is under way. What became of it is no reason
+// to wait with the next.
+func (k *Keeper) landed(ctx context.Context) error {
+	k.mu.Lock()
+	flight := k.flight
+	k.mu.Unlock()
+	if flight == nil {
+		return nil
+	}
+	select {
+	case <-flight.done:
+	case <-ctx.Done():
+		return fmt.Errorf("patreon: the seed was taken, and is not refreshed yet: %w", context.Cause(ctx))
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.failures, k.next, k.failure = 0, time.Time{}, nil
+	return nil
+}
+
 // sow writes a seed into the record.
 func (k *Keeper) sow(ctx context.Context, seed Seed, force bool) (*record, error) {
+	contest := contest{key: k.cfg.Key}
 	for {
 		r, raw, err := k.load(ctx)
 		if err != nil {
@@ -88,13 +113,17 @@ func (k *Keeper) sow(ctx context.Context, seed Seed, force bool) (*record, error
 			k.log.InfoContext(ctx, "patreon: a seed was taken", "generation", next.Generation)
 			return k.replace(&next), nil
 		}
+		if err := contest.again(ctx); err != nil {
+			return nil, err
+		}
 	}
 }
 
 // replace remembers tokens that come in place of all others.
 func (k *Keeper) replace(r *record) *record {
 	k.mu.Lock()
-	k.unsaved, k.refused = false, refusal{}
+	k.known, k.unsaved, k.refused = nil, false, refusal{}
+	k.failures, k.next, k.failure = 0, time.Time{}, nil
 	k.mu.Unlock()
 	return k.remember(r)
 }

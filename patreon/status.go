@@ -4,6 +4,7 @@
 package patreon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync/atomic"
@@ -97,7 +98,10 @@ func (k *Keeper) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := time.Now()
-	s.Problem, s.ClockSkew = k.problem, k.skew
+	s.ClockSkew = k.skew
+	if problem := cmp.Or(k.unread, k.failure); problem != nil {
+		s.Problem = problem.Error()
+	}
 	if k.next.After(now) {
 		s.NextTry = k.next
 	}

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	mathrand "math/rand/v2"
 	"time"
 )
 
@@ -35,6 +36,29 @@ const maxRecord = 64 << 10
 
 // storeGrace is how long a store may take to tell what became of a write.
 const storeGrace = 10 * time.Second
+
+// maxContest is how many writes in a row may fail because somebody else was
+// faster.
+const maxContest = 100
+
+// A contest is a write that is tried again when somebody else was faster.
+type contest struct {
+	key   string
+	tries int
+}
+
+// again waits for a moment, and returns an error once there were too many tries:
+// a store that never takes anything must not be asked for ever.
+func (c *contest) again(ctx context.Context) error {
+	c.tries++
+	if c.tries >= maxContest {
+		return fmt.Errorf("patreon: record %s was changed %d times by others while it was to be written; see who else uses it", c.key, c.tries)
+	}
+	if !pause(ctx, mathrand.N(time.Duration(c.tries)*time.Millisecond)) {
+		return fmt.Errorf("patreon: write record %s: %w", c.key, context.Cause(ctx))
+	}
+	return nil
+}
 
 // version is written into each record, so that equal content means that nobody
 // has written in between.
