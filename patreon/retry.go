@@ -36,6 +36,9 @@ func passing(ctx context.Context, err error) bool {
 		return false
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
+		if errors.Is(e, ErrLineageLost) || errors.Is(e, ErrNoTokens) { // somebody has to seed first
+			return false
+		}
 		return errors.Is(e, ErrRateLimited) || errors.Is(e, ErrUnavailable)
 	}
 	// Otherwise there was no answer, or not all of one; unless there was no token,
