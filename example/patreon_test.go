@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -412,5 +413,36 @@ func TestSecretsOfPatreonStayInside(t *testing.T) {
 		if strings.Contains(seen.String(), secret) {
 			t.Errorf("the %s shows", name)
 		}
+	}
+}
+
+// A load balancer may lead a webhook to an instance that does not build.
+func TestAnEventAtAnotherInstanceIsHandedOn(t *testing.T) {
+	fake := newPatreon(t, 10)
+	args := append(fake.flags(), append(thanksArgs(thanksRepo(t)), "-patreon-webhook-secret", "hush")...)
+	p := start(t, nil, args...)
+	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 7 })
+	other := &program{t: t, dataDir: p.dataDir, stderr: &wait.Buffer{}}
+	other.start(nil, args...)
+	wait.Until(t, "the other one serves", func() bool { return len(other.thanks()) == 7 })
+	fake.AddMember(patreontest.Member{Campaign: fake.campaign, User: fake.AddUser(patreontest.User{}), FullName: "Ada", Status: "active_patron", AmountCents: 500})
+	body := fake.Payload("members:create", fake.Members(fake.campaign)[0].ID)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, other.public+".within/hook/patreon", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Patreon-Event", "members:create")
+	req.Header.Set("X-Patreon-Signature", patreontest.Sign("hush", body))
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("the answer is %s", resp.Status)
+	}
+	wait.Until(t, "the other one shows the new supporter", func() bool { return len(other.thanks()) == 8 })
+	if n := fake.Stats().SpentRefreshTokensUsed; n != 0 || fake.Stats().Refreshes != 1 {
+		t.Errorf("%d refreshes, %d with a spent token", fake.Stats().Refreshes, n)
 	}
 }
