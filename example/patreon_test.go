@@ -446,3 +446,26 @@ func TestAnEventAtAnotherInstanceIsHandedOn(t *testing.T) {
 		t.Errorf("%d refreshes, %d with a spent token", fake.Stats().Refreshes, n)
 	}
 }
+
+// Somebody seeds while the site runs, and nobody has to start it again.
+func TestASeedIsEnoughForARunningSite(t *testing.T) {
+	fake := newPatreon(t, 10)
+	lost := fake.pair
+	fake.pair = fake.Portal("the-client", fake.creator, patreontest.AllScopes()...) // the first one is dead
+	args := []string{"-patreon-url", fake.url, "-patreon-client-id", "the-client", "-patreon-client-secret", "the-client-secret"}
+	p := start(t, nil, slices.Concat(args, thanksArgs(thanksRepo(t)), []string{"-patreon-access-token", lost.AccessToken, "-patreon-refresh-token", lost.RefreshToken})...)
+	wait.Until(t, "the lineage is lost", func() bool { return p.patreonStatus().Token.State == "lost" })
+	wait.Until(t, "the page is there", p.ready)
+	if _, body := p.get(p.admin + "patreon"); !strings.Contains(body, "patreon seed") {
+		t.Error("the page does not say what to do")
+	}
+	input := strings.NewReader(fake.pair.AccessToken + " " + fake.pair.RefreshToken)
+	if err := runPatreon(t.Context(), append([]string{"seed", "-data-dir", p.dataDir}, args...), func(string) string { return "" }, input, io.Discard, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	// It looks once a minute by itself; whoever cannot wait has a button.
+	if code, _ := p.do(http.MethodPost, p.admin+"api/patreon/read", nil); code != http.StatusAccepted {
+		t.Errorf("the button: %d", code)
+	}
+	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 7 })
+}

@@ -191,8 +191,8 @@ func (g *Registration) Run(ctx context.Context) error {
 			retry = soonest
 		} else if ctx.Err() == nil {
 			wait = min(retry, g.cfg.Every)
-			retry = min(2*retry, g.cfg.Every)
-			g.log.WarnContext(ctx, "patreon: the webhook is not looked after", "err", err, "again_in", wait)
+			retry = min(2*retry, g.cfg.Every, 10*time.Minute)
+			g.log.WarnContext(ctx, "patreon: the webhook is not looked after", "err", err, "again_in", wait.String())
 		}
 		if !pause(ctx, wait) {
 			return nil
