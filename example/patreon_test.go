@@ -292,11 +292,15 @@ func TestASiteWithATokenServerHasNoTokens(t *testing.T) {
 	if err := os.WriteFile(clients, []byte("# who may ask\nsite "+patreon.HashToken("a-long-bearer-token")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server, _ := startTokenServer(t, append(fake.flags(), "-data-dir", filepath.Join(dir, "tokens"), "-token-server-clients", clients, "-token-server-twirp")...)
+	server, _ := startTokenServer(t, append(fake.flags(), "-data-dir", filepath.Join(dir, "tokens"), "-token-server-clients", clients, "-token-server-twirp", "-patreon-saasproxy-token", "the-other-token")...)
 	p := start(t, nil, append(thanksArgs(thanksRepo(t)), "-patreon-saasproxy-url", server, "-patreon-saasproxy-token", "a-long-bearer-token")...)
 	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 7 })
 	if code, _ := p.get(server + "/v1/token"); code != http.StatusUnauthorized {
 		t.Errorf("without a bearer token: %d", code)
+	}
+	code, body := p.do(http.MethodGet, server+"/v1/token", func(r *http.Request) { r.Header.Set("Authorization", "Bearer the-other-token") })
+	if pair, _ := fake.Current("the-client", fake.creator); code != http.StatusOK || !strings.Contains(body, pair.AccessToken) || strings.Contains(body, pair.RefreshToken) {
+		t.Errorf("with a bearer token: %d %s", code, body)
 	}
 	_, metrics := p.get(server + "/metrics")
 	for _, want := range []string{"patreon_lineage_lost 0", `patreon_server_requests_total{client="site",code="200",path="proxy"} `, `patreon_server_requests_total{client="",code="401",path="token"} 1`} {
