@@ -80,11 +80,11 @@ func (o *office) send(r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// upstream is how many requests for resources have come to Patreon, but for the
-// keeper's own.
+// upstream is how many requests for resources have come to Patreon, but for those
+// of keeper and rig.
 func (o *office) upstream() (n int) {
 	for _, r := range o.fake.Requests() {
-		if r.Method == http.MethodGet && r.Query != "fields%5Buser%5D=full_name" {
+		if r.Method == http.MethodGet && r.UserAgent != "test" && r.Query != "fields%5Buser%5D=full_name" {
 			n++
 		}
 	}
