@@ -348,7 +348,7 @@ func (g *Registration) load(ctx context.Context) (*hooked, []byte, error) {
 		return nil, nil, err
 	}
 	r := &hooked{}
-	damaged := raw != nil && json.Unmarshal(raw, r) != nil
+	damaged := raw != nil && (json.Unmarshal(raw, r) != nil || len(r.Secrets) == 0)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
