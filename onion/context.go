@@ -19,16 +19,6 @@ type Info struct {
 	Circuit uint64
 }
 
-// infoConn is a connection that came over Tor. A listener of a [Service] returns
-// them.
-type infoConn struct {
-	net.Conn
-	info Info
-}
-
-// Info tells how the connection came.
-func (c *infoConn) Info() Info { return c.info }
-
 type infoKey struct{}
 
 // ConnContext is for [net/http.Server.ConnContext] of a server with a listener of
