@@ -6,7 +6,6 @@ package onion
 import (
 	"container/list"
 	"net/http"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -57,7 +56,7 @@ func (l *CircuitLimits) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, 1/max(1, l.Rate.PerSecond))))
+		w.Header().Set("Retry-After", "1")
 		http.Error(w, "Too many requests; please slow down.", http.StatusTooManyRequests)
 	})
 }
