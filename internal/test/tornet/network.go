@@ -108,36 +108,42 @@ func start(program, gencert string) (*Network, error) {
 	return nil, fmt.Errorf("the network did not start: %w", errors.Join(errs...))
 }
 
-func try(program, gencert string) (n *Network, err error) {
-	n = &Network{program: program}
-	if n.dir, err = os.MkdirTemp("", "tornet"); err != nil { // short: a socket's path has 104 bytes at most
+func try(program, gencert string) (*Network, error) {
+	dir, err := os.MkdirTemp("", "tornet") // short: a socket's path has 104 bytes at most
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			n.end()
-		}
-	}()
-	deadline := time.Now().Add(startTimeout)
+	n := &Network{program: program, dir: dir}
+	if err := n.up(gencert, time.Now().Add(startTimeout)); err != nil {
+		logs := n.Logs()
+		n.end()
+		return nil, fmt.Errorf("%w\n%s", err, logs)
+	}
+	return n, nil
+}
+
+// up starts one node after the other.
+func (n *Network) up(gencert string, deadline time.Time) error {
 	if err := n.startAuthority(gencert); err != nil {
-		return nil, err
+		return err
 	}
 	for i := range relays {
 		if err := n.relay(fmt.Sprintf("relay%d", i+1), relayLines("auto")...); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := n.agree(deadline); err != nil {
-		return nil, err
+		return err
 	}
 	if err := n.tell(deadline); err != nil {
-		return nil, err
+		return err
 	}
+	var err error
 	n.Client, err = n.client("client", deadline)
 	if n.Client != nil {
 		n.nodes = append(n.nodes, n.Client.Tor)
 	}
-	return n, err
+	return err
 }
 
 // relay starts the authority, or a relay.
