@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,7 @@ type Network struct {
 	program string // tor
 	dir     string
 	common  []string // what every node has in its configuration
+	dirPort int      // where the authority has its directory
 	nodes   []*Tor   // the authority, the relays, and the client
 }
 
@@ -229,6 +231,7 @@ func (n *Network) startAuthority(gencert string) error {
 	if err != nil {
 		return err
 	}
+	n.dirPort = dir
 	n.common = []string{
 		"TestingTorNetwork 1",
 		fmt.Sprintf("DirAuthority authority orport=%d no-v2 v3ident=%s 127.0.0.1:%d %s", or, v3, dir, fingerprint),
@@ -309,8 +312,9 @@ func authorityLines(dirPort int) []string {
 	}
 }
 
-// interval is that of consensuses, in seconds, from the first one on.
-const interval = 300
+// interval is that of consensuses, in seconds, from the first one on. It is the longest
+// that the first one can have.
+const interval = 1800
 
 // agree waits until the authority knows all relays, and has it vote then.
 func (n *Network) agree(deadline time.Time) error {
@@ -323,7 +327,7 @@ func (n *Network) agree(deadline time.Time) error {
 	}
 	var due time.Time
 	return authority.until(deadline, "there is a consensus", func() error {
-		err := authority.count("ns/all", "r ")
+		err := n.published()
 		if err == nil || time.Since(due) < 5*time.Second {
 			return err
 		}
@@ -335,6 +339,26 @@ func (n *Network) agree(deadline time.Time) error {
 		}
 		return errors.Join(err, errors.New("it is being made"))
 	})
+}
+
+// published tells whether the authority gives away the consensus in both its forms.
+// That takes a moment after there is one, until a thread has compressed it.
+func (n *Network) published() error {
+	if err := n.nodes[0].count("ns/all", "r "); err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	for _, form := range []string{"consensus", "consensus-microdesc"} {
+		resp, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/tor/status-vote/current/%s.z", n.dirPort, form))
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s: %s", form, resp.Status)
+		}
+	}
+	return nil
 }
 
 // tell makes the relays fetch the consensus. Of themselves they would wait longer
