@@ -26,7 +26,8 @@
 // under the tests.
 //
 // Where the descriptor of a service is kept changes after every 24 intervals between
-// votes. The interval is five minutes, so that this happens every two hours: few tests
-// will ever see it. There are fewer relays than places for a descriptor, so that those
-// that do find it where it was.
+// votes, at times that only the clock determines. The interval is half an hour, so this
+// happens at noon and at midnight, and most tests see one consensus only. (With the
+// usual ten seconds it would happen every four minutes.) There are fewer relays than
+// places for a descriptor: those who look for it find it in any case.
 package tornet

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,6 +28,7 @@ type Network struct {
 	program string // tor
 	dir     string
 	common  []string // what every node has in its configuration
+	dirPort int      // where the authority has its directory
 	nodes   []*Tor   // the authority, the relays, and the client
 }
 
@@ -108,36 +110,42 @@ func start(program, gencert string) (*Network, error) {
 	return nil, fmt.Errorf("the network did not start: %w", errors.Join(errs...))
 }
 
-func try(program, gencert string) (n *Network, err error) {
-	n = &Network{program: program}
-	if n.dir, err = os.MkdirTemp("", "tornet"); err != nil { // short: a socket's path has 104 bytes at most
+func try(program, gencert string) (*Network, error) {
+	dir, err := os.MkdirTemp("", "tornet") // short: a socket's path has 104 bytes at most
+	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			n.end()
-		}
-	}()
-	deadline := time.Now().Add(startTimeout)
+	n := &Network{program: program, dir: dir}
+	if err := n.up(gencert, time.Now().Add(startTimeout)); err != nil {
+		logs := n.Logs()
+		n.end()
+		return nil, fmt.Errorf("%w\n%s", err, logs)
+	}
+	return n, nil
+}
+
+// up starts one node after the other.
+func (n *Network) up(gencert string, deadline time.Time) error {
 	if err := n.startAuthority(gencert); err != nil {
-		return nil, err
+		return err
 	}
 	for i := range relays {
 		if err := n.relay(fmt.Sprintf("relay%d", i+1), relayLines("auto")...); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := n.agree(deadline); err != nil {
-		return nil, err
+		return err
 	}
 	if err := n.tell(deadline); err != nil {
-		return nil, err
+		return err
 	}
+	var err error
 	n.Client, err = n.client("client", deadline)
 	if n.Client != nil {
 		n.nodes = append(n.nodes, n.Client.Tor)
 	}
-	return n, err
+	return err
 }
 
 // relay starts the authority, or a relay.
@@ -223,6 +231,7 @@ func (n *Network) startAuthority(gencert string) error {
 	if err != nil {
 		return err
 	}
+	n.dirPort = dir
 	n.common = []string{
 		"TestingTorNetwork 1",
 		fmt.Sprintf("DirAuthority authority orport=%d no-v2 v3ident=%s 127.0.0.1:%d %s", or, v3, dir, fingerprint),
@@ -303,8 +312,9 @@ func authorityLines(dirPort int) []string {
 	}
 }
 
-// interval is that of consensuses, in seconds, from the first one on.
-const interval = 300
+// interval is that of consensuses, in seconds, from the first one on. It is the longest
+// that the first one can have.
+const interval = 1800
 
 // agree waits until the authority knows all relays, and has it vote then.
 func (n *Network) agree(deadline time.Time) error {
@@ -317,7 +327,7 @@ func (n *Network) agree(deadline time.Time) error {
 	}
 	var due time.Time
 	return authority.until(deadline, "there is a consensus", func() error {
-		err := authority.count("ns/all", "r ")
+		err := n.published()
 		if err == nil || time.Since(due) < 5*time.Second {
 			return err
 		}
@@ -329,6 +339,26 @@ func (n *Network) agree(deadline time.Time) error {
 		}
 		return errors.Join(err, errors.New("it is being made"))
 	})
+}
+
+// published tells whether the authority gives away the consensus in both its forms.
+// That takes a moment after there is one, until a thread has compressed it.
+func (n *Network) published() error {
+	if err := n.nodes[0].count("ns/all", "r "); err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	for _, form := range []string{"consensus", "consensus-microdesc"} {
+		resp, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/tor/status-vote/current/%s.z", n.dirPort, form))
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s: %s", form, resp.Status)
+		}
+	}
+	return nil
 }
 
 // tell makes the relays fetch the consensus. Of themselves they would wait longer

@@ -4,6 +4,7 @@
 package tornet
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -48,23 +49,41 @@ func connect(conn net.Conn, user, address string) error {
 		return fmt.Errorf("host %q and user %q must have 1 to 255 bytes", host, user)
 	}
 	const password = "x" // there must be one
-	ask := []byte{5, 1, 2, 1, byte(len(user))}
-	ask = append(append(ask, user...), byte(len(password)))
-	ask = append(append(ask, password...), 5, 1, 0, 3, byte(len(host)))
-	ask = append(append(ask, host...), byte(port>>8), byte(port))
-	if _, err := conn.Write(ask); err != nil {
+	// One step at a time: of answers to steps that came together tor sends the last.
+	login := append([]byte{1, byte(len(user))}, user+"\x01"+password...)
+	request := append([]byte{5, 1, 0, 3, byte(len(host))}, host...)
+	request = append(request, byte(port>>8), byte(port))
+	for _, step := range []struct{ say, hear []byte }{{[]byte{5, 1, 2}, []byte{5, 2}}, {login, []byte{1, 0}}} {
+		if _, err := conn.Write(step.say); err != nil {
+			return err
+		}
+		answer := make([]byte, len(step.hear))
+		if _, err := io.ReadFull(conn, answer); err != nil {
+			return err
+		}
+		if !bytes.Equal(answer, step.hear) {
+			return fmt.Errorf("the proxy says % x", answer)
+		}
+	}
+	if _, err := conn.Write(request); err != nil {
 		return err
 	}
-	var answer [2 + 2 + 10]byte // tor always says 0.0.0.0:0 at the end
-	if _, err := io.ReadFull(conn, answer[:2+2+2]); err != nil {
+	return readAnswer(conn)
+}
+
+// readAnswer reads what the proxy says to the request.
+func readAnswer(conn net.Conn) error {
+	var head [4]byte
+	if _, err := io.ReadFull(conn, head[:]); err != nil {
 		return err
 	}
-	switch {
-	case answer[0] != 5 || answer[1] != 2 || answer[3] != 0 || answer[4] != 5:
-		return fmt.Errorf("the proxy says % x", answer[:6])
-	case answer[5] != 0:
-		return SOCKSError(answer[5])
+	if head[1] != 0 {
+		return SOCKSError(head[1])
 	}
-	_, err = io.ReadFull(conn, answer[6:])
+	rest := 4 + 2 // address, of no interest, and port
+	if head[3] == 4 {
+		rest = 16 + 2
+	}
+	_, err := io.ReadFull(conn, make([]byte, rest))
 	return err
 }

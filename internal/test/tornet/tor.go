@@ -166,9 +166,9 @@ func (n *Tor) until(deadline time.Time, what string, ok func() error) error {
 		select {
 		case <-tick.C:
 		case <-n.exited:
-			return fmt.Errorf("%s: %w, before %s:\n%s", n.Name, errExited, what, n.Log())
+			return fmt.Errorf("%s: %w, before %s", n.Name, errExited, what)
 		case <-timeout.C:
-			return fmt.Errorf("%s: it did not come about in time that %s: %w\n%s", n.Name, what, err, n.Log())
+			return fmt.Errorf("%s: it did not come about in time that %s: %w", n.Name, what, err)
 		}
 	}
 }

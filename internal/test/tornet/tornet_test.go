@@ -18,7 +18,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"xeiaso.net/site/internal/test/need"
 	"xeiaso.net/site/internal/test/tornet"
 	"xeiaso.net/site/internal/test/wait"
 )
@@ -143,6 +145,22 @@ func TestNodesTakeCommands(t *testing.T) {
 	c.Must(t, "SIGNAL NEWNYM")
 	if _, err := c.Command("NONSENSE"); err == nil || !strings.Contains(err.Error(), "510") {
 		t.Errorf("an unknown command: %v", err)
+	}
+}
+
+// What a start depends on, such as which relay is asked first, is chosen by chance.
+func TestNetworksComeUpEveryTimeSoak(t *testing.T) {
+	tornet.Need(t) // skips where there is none
+	for range need.Times(1, 20) {
+		t.Run("", func(t *testing.T) {
+			began := time.Now()
+			n := tornet.Fresh(t)
+			up := time.Since(began)
+			host := serve(t, n, "service", http.NotFoundHandler())
+			published := time.Since(began)
+			n.Client.Fetch(t, "http://"+host+"/")
+			t.Logf("up after %.1f s, a service published after %.1f s, fetched after %.1f s", up.Seconds(), published.Seconds(), time.Since(began).Seconds())
+		})
 	}
 }
 
