@@ -47,6 +47,8 @@ type config struct {
 	siteURLSet                       bool
 	syndication                      syndicationFlags
 	patreon                          patreonFlags
+	onionBind                        string
+	onion                            onionFlags
 }
 
 // forges have a hook each, mounted if it has a secret.
@@ -91,9 +93,11 @@ func (c *config) flags() *flag.FlagSet {
 	secretVar(fs, "preview-token", "what visitors of previews are asked for", oneSecret(&c.previewToken))
 	durationVar(fs, &c.previewExpiry, "preview-expiry", 14*24*time.Hour, "`time` after the last push until a preview is removed; 0 is with its branch")
 	fs.StringVar(&c.redirectDomain, "redirect-domain", "", "canonical `host`; visitors of others are sent there")
-	fs.StringVar(&c.onionDomain, "onion-domain", "", "onion `host` of the site, which is never redirected")
+	fs.StringVar(&c.onionDomain, "onion-domain", "", "`host` of an onion service of the site that something else runs; it is never redirected")
+	fs.StringVar(&c.onionBind, "onion-bind", "", "`address`, or unix:/path, where that service brings its visitors (default: none)")
 	c.syndication.flags(fs)
 	c.patreon.flags(fs)
+	c.onion.flags(fs)
 	fs.StringVar(&c.notifyCommand, "notify-command", "", "`command` to run when a build fails or recovers, with its record on stdin")
 	fs.Var(value[slog.Level]{&c.logLevel, parseLevel, "debug, info, warn or error"}, "log-level", "least `level` to log: debug, info, warn, error")
 	return fs
@@ -295,6 +299,9 @@ func (c *config) checkNames() error {
 		if strings.ContainsAny(d.value, "/ \t") {
 			return fmt.Errorf("-%s %q: want a host name without scheme and path", d.flag, d.value)
 		}
+	}
+	if c.onionBind != "" && c.onionDomain == "" {
+		return fmt.Errorf("-onion-bind %q: for which onion service it is, is not said, see -onion-domain", c.onionBind)
 	}
 	for _, pair := range c.buildEnv {
 		if name, _, ok := strings.Cut(pair, "="); ok {

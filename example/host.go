@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	onionmetrics "xeiaso.net/site/onion/metrics"
 	patreonmetrics "xeiaso.net/site/patreon/metrics"
 	"xeiaso.net/site/syndicate/metrics"
 	"xeiaso.net/site/xesite"
@@ -44,6 +45,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return runTokenServer(ctx, args[1:], getenv, stdout, stderr)
 		case "patreon":
 			return runPatreon(ctx, args[1:], getenv, os.Stdin, stdout, stderr)
+		case "onion":
+			return runOnion(args[1:], getenv, os.Stdin, stdout, stderr)
 		}
 	}
 	c, err := parse(args, getenv, stderr)
@@ -68,7 +71,9 @@ type host struct {
 	site          *xesite.Site
 	syndicator    *syndication // nil: nothing is announced
 	supporters    *supporters  // nil: there is no Patreon
+	onion         *onionSite   // nil: no onion service runs here
 	public, admin net.Listener
+	onionListener net.Listener   // nil: there is none
 	off           map[string]any // optional parts that are set wrongly, and why
 }
 
@@ -82,6 +87,12 @@ func (h *host) run(ctx context.Context) error {
 	}
 	defer h.public.Close()
 	defer h.admin.Close()
+	if err := h.listenOnion(); err != nil {
+		return err
+	}
+	if h.onionListener != nil {
+		defer h.onionListener.Close()
+	}
 	cfg, err := h.siteConfig(ctx)
 	if err != nil {
 		return err
@@ -155,6 +166,7 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 	if s := h.supporters; s != nil && s.wanted {
 		cfg.DataFiles = append(cfg.DataFiles, s.dataFile(h.patreon.dataFile))
 	}
+	h.startOnion(dataDir)
 	cfg.Lead = h.lead
 	if h.checkLinks {
 		cfg.Gates.Func = func(ctx context.Context, c xesite.Candidate) error { return links.Check(ctx, c.SiteURL, c.Next) }
@@ -170,6 +182,9 @@ func (h *host) lead(ctx context.Context, served *xesite.Published) {
 	}
 	if s := h.supporters; s != nil {
 		all.Go(func() { s.lead(ctx) })
+	}
+	if o := h.onion; o != nil {
+		all.Go(func() { o.lead(ctx) })
 	}
 	all.Wait()
 }
@@ -318,6 +333,9 @@ func (h *host) hooks(cfg xesite.Config) (map[string]http.Handler, error) {
 // banner tells a person where things are.
 func (h *host) banner(cfg xesite.Config) {
 	fmt.Fprintf(h.stdout, "Site:   %s\nAdmin:  %s\n", listenURL(h.public), listenURL(h.admin))
+	if h.onion != nil {
+		fmt.Fprintf(h.stdout, "Onion:  %s\n", h.onion.address.URL())
+	}
 	switch {
 	case h.devel:
 		dir, _ := filepath.Abs(".")
@@ -357,6 +375,9 @@ func (h *host) serve(ctx context.Context, hooks map[string]http.Handler, hup <-c
 	start(func() error { return h.site.Run(ctx) })
 	start(func() error { return server.Serve(ctx, h.public, h.publicHandler(hooks)) })
 	start(func() error { return server.Serve(ctx, h.admin, h.adminHandler()) })
+	if h.onionListener != nil {
+		start(func() error { return h.serveOnionBind(ctx) })
+	}
 	start(func() error { h.rebuildOnSignal(ctx, hup); return nil })
 	if h.supporters != nil {
 		start(func() error { return h.supporters.run(ctx) })
@@ -376,6 +397,9 @@ func (h *host) publicHandler(hooks map[string]http.Handler) http.Handler {
 	if h.redirectDomain != "" {
 		listener.Middleware = append(listener.Middleware, canonical.Middleware)
 	}
+	if location := h.location(); location != nil {
+		listener.Middleware = append(listener.Middleware, location)
+	}
 	if h.logLevel <= slog.LevelDebug {
 		listener.AccessLog = h.log
 	}
@@ -390,6 +414,9 @@ func (h *host) adminHandler() http.Handler {
 	}
 	if h.supporters != nil {
 		registry.MustRegister(patreonmetrics.Collector(h.supporters.metrics()))
+	}
+	if h.onion != nil {
+		registry.MustRegister(onionmetrics.Collector(h.onion.metrics()))
 	}
 	registry.MustRegister(h.site.Collector(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
@@ -422,6 +449,9 @@ func (h *host) status() map[string]any {
 	}
 	if h.supporters != nil {
 		status["patreon"] = h.supporters.status()
+	}
+	if h.onion != nil {
+		status["onion"] = h.onion.status()
 	}
 	return status
 }

@@ -5,12 +5,14 @@ package onion
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"xeiaso.net/site/internal/atomicfile"
 )
@@ -52,7 +54,9 @@ func LoadKey(dir string, mode Mode) (Key, error) {
 	k, err := ReadKey(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		k = NewKey()
-		err = WriteKey(dir, k, mode)
+		if err = WriteKey(dir, k, mode); errors.Is(err, fs.ErrExist) {
+			k, err = ReadKey(dir)
+		}
 	}
 	if err != nil {
 		return Key{}, err
@@ -99,10 +103,31 @@ func WriteKey(dir string, k Key, mode Mode) error {
 	if err := bind(dir, k, mode); err != nil {
 		return err
 	}
+	if err := writeOnce(dir, k); err != nil {
+		return err
+	}
 	if err := atomicfile.Write(filepath.Join(dir, "hostname"), []byte(string(k.Address())+"\n"), 0o600); err != nil {
 		return fmt.Errorf("onion: write the name beside the key: %w", err)
 	}
-	if err := atomicfile.Write(filepath.Join(dir, keyFile), k.File(), 0o600); err != nil {
+	return nil
+}
+
+// writeOnce writes the key unless somebody was faster: of two processes that make
+// a key at the same time, one has to use the other's.
+func writeOnce(dir string, k Key) error {
+	path := filepath.Join(dir, keyFile)
+	draft := path + "." + strings.ToLower(rand.Text())
+	if err := atomicfile.Write(draft, k.File(), 0o600); err != nil {
+		return fmt.Errorf("onion: write the key: %w", err)
+	}
+	defer os.Remove(draft)
+	switch err := os.Link(draft, path); {
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("onion: another process has just made a key in %s: %w", dir, fs.ErrExist)
+	case err != nil:
+		return fmt.Errorf("onion: write the key: %w", err)
+	}
+	if err := atomicfile.SyncDir(dir); err != nil {
 		return fmt.Errorf("onion: write the key: %w", err)
 	}
 	return nil

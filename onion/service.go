@@ -187,8 +187,8 @@ type Stats struct {
 	Received, Sent uint64
 	// Uploads and FailedUploads count descriptors that directories took, or not.
 	Uploads, FailedUploads uint64
-	// Restarts counts how often tor was started again, by the cause of it: "exit",
-	// "control", "heartbeat", "bootstrap", "probe", "stale", "locked", "start".
+	// Restarts counts how often tor was started again, by the cause of it: see
+	// [Causes].
 	Restarts map[string]uint64
 }
 
@@ -198,7 +198,7 @@ func (s *Service) Stats() Stats {
 	s.tor.mu.Lock()
 	defer s.tor.mu.Unlock()
 	stats.Uploads, stats.FailedUploads = s.desc.allUploaded, s.desc.allFailed
-	for _, cause := range causes {
+	for _, cause := range Causes() {
 		stats.Restarts[cause] = s.tor.restarts[cause]
 	}
 	return stats

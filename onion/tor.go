@@ -49,8 +49,19 @@ type tor struct {
 	failed error         // what it returns
 }
 
-// Causes of a restart.
-var causes = []string{"exit", "control", "heartbeat", "bootstrap", "probe", "stale", "locked", "start"}
+// Causes returns all the keys of [Stats.Restarts].
+func Causes() []string {
+	return []string{
+		"exit",      // tor has ended
+		"control",   // the connection to it was lost
+		"heartbeat", // it did not answer
+		"bootstrap", // it did not get into its network, or could not publish the service
+		"probe",     // the service was not found on the network
+		"stale",     // the service was not published anew
+		"locked",    // another tor uses the folder
+		"start",     // it could not be started
+	}
+}
 
 func newTor(cfg Config) (*tor, error) {
 	t := &tor{

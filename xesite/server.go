@@ -26,6 +26,10 @@ type Server struct {
 	// Logger gets what net/http has to say. If nil, nobody does.
 	Logger *slog.Logger
 
+	// ConnContext changes the context of the requests of a connection, as in
+	// [net/http.Server]. It may be nil.
+	ConnContext func(ctx context.Context, c net.Conn) context.Context
+
 	readTimeout time.Duration // if zero, the one below
 }
 
@@ -62,6 +66,7 @@ func (s Server) Serve(ctx context.Context, ln net.Listener, h http.Handler) erro
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(serverLog{logOr(s.Logger).Handler()}, slog.LevelDebug),
 		BaseContext:       func(net.Listener) context.Context { return requests },
+		ConnContext:       s.ConnContext,
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(joiningListener{ln}) }()
