@@ -40,6 +40,8 @@ var (
 		"github.com/munnerz/goautoneg", "google.golang.org/protobuf", "golang.org/x/sys",
 	}
 
+	bine = []string{"github.com/cretz/bine", "golang.org/x/crypto", "golang.org/x/sys"}
+
 	markdown = []string{
 		"github.com/yuin/goldmark", "github.com/yuin/goldmark-highlighting",
 		"github.com/alecthomas/chroma", "github.com/dlclark/regexp2", "github.com/goccy/go-yaml",
@@ -67,6 +69,8 @@ var rules = []rule{
 	{pkg: "patreon"},
 	{pkg: "patreon/metrics", own: []string{"patreon"}, third: prometheus},
 	{pkg: "patreon/patreontest"},
+	{pkg: "onion", third: bine},
+	{pkg: "onion/metrics", own: []string{"onion"}, third: slices.Concat(bine, prometheus)},
 	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/markup"},

@@ -134,7 +134,7 @@ func (s *Service) update() {
 	s.state = now
 	close(s.changed)
 	s.changed = make(chan struct{})
-	if now.Phase != was.Phase {
+	if now.Phase != was.Phase && now.Phase != Failed && now.Phase != Backoff { // those are told as warnings
 		s.cfg.Logger.Info("onion: the service is "+string(now.Phase), "address", s.address, "state", now.String())
 	}
 }
