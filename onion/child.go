@@ -113,7 +113,7 @@ func (t *tor) connect(ctx context.Context, c *child) (*controlConn, error) {
 // startChild starts a tor with a configuration.
 func startChild(path, torrc, home string, log *torLog) (*child, error) {
 	c := &child{cmd: exec.Command(path, "-f", torrc, "--defaults-torrc", os.DevNull), log: log, exited: make(chan struct{})}
-	c.cmd.Env = environment(home)
+	c.cmd.Env = []string{"HOME=" + home} // nothing of ours: it may be secret
 	c.cmd.Dir = home
 	c.cmd.SysProcAttr = ownGroup() // a Ctrl-C in a terminal is for us
 	r, w := io.Pipe()

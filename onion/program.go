@@ -89,19 +89,10 @@ func output(ctx context.Context, path string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = environment("")
+	cmd.Env = []string{} // nothing that may be secret
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	return string(out), err
-}
-
-// environment is what tor gets of ours: nothing that may be secret.
-func environment(home string) []string {
-	env := []string{"PATH=" + os.Getenv("PATH")}
-	if home != "" {
-		env = append(env, "HOME="+home)
-	}
-	return env
 }
 
 // installHint tells how to get tor on this system.
