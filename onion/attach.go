@@ -100,21 +100,21 @@ func (s *Service) addOnion(pow bool) string {
 	if len(s.cfg.Clients) > 0 {
 		flags = append(flags, "V3Auth")
 	}
-	command := "ADD_ONION " + s.key.Control() + " Flags=" + strings.Join(flags, ",")
+	words := []string{"ADD_ONION", s.key.Control(), "Flags=" + strings.Join(flags, ",")}
 	if s.cfg.MaxStreams > 0 {
-		command += fmt.Sprintf(" MaxStreams=%d", s.cfg.MaxStreams)
+		words = append(words, fmt.Sprintf("MaxStreams=%d", s.cfg.MaxStreams))
 	}
 	if pow {
-		command += " PoWDefensesEnabled=1"
+		words = append(words, "PoWDefensesEnabled=1")
 		if r := s.cfg.PoW.Queue; r.PerSecond > 0 {
-			command += fmt.Sprintf(" PoWQueueRate=%d PoWQueueBurst=%d", r.PerSecond, r.burst())
+			words = append(words, fmt.Sprintf("PoWQueueRate=%d", r.PerSecond), fmt.Sprintf("PoWQueueBurst=%d", r.burst()))
 		}
 	}
 	for _, l := range s.listeners {
-		command += fmt.Sprintf(" Port=%d,%s", l.port, l.inner.Addr())
+		words = append(words, fmt.Sprintf("Port=%d,%s", l.port, l.inner.Addr()))
 	}
 	for _, k := range s.cfg.Clients {
-		command += " ClientAuthV3=" + strings.ToUpper(k.Public)
+		words = append(words, "ClientAuthV3="+strings.ToUpper(k.Public))
 	}
-	return command
+	return strings.Join(words, " ")
 }
