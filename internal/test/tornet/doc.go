@@ -25,9 +25,9 @@
 // that is late waits for another round, and what clients and services know changes
 // under the tests.
 //
-// Where the descriptor of a service is kept changes after every 24 intervals between
+// Where the descriptor of a service is kept changes twice in 24 intervals between
 // votes, at times that only the clock determines. The interval is half an hour, so this
-// happens at noon and at midnight, and most tests see one consensus only. (With the
-// usual ten seconds it would happen every four minutes.) There are fewer relays than
-// places for a descriptor: those who look for it find it in any case.
+// happens at midnight, at noon and halfway between, and most tests see one consensus
+// only. (With the usual ten seconds it would happen every two minutes.) There are fewer
+// relays than places for a descriptor: those who look for it find it in any case.
 package tornet
