@@ -22,7 +22,7 @@ type Client struct {
 }
 
 // NewClient starts a client of its own for the test, with more lines of configuration
-// if wanted. It takes about two seconds, and knows of no service yet.
+// if wanted. It takes two to four seconds, and knows of no service yet.
 func (n *Network) NewClient(t testing.TB, lines ...string) *Client {
 	t.Helper()
 	dir := "client-" + strings.ToLower(rand.Text()[:6])
@@ -54,7 +54,7 @@ func (n *Network) client(name string, deadline time.Time, lines ...string) (*Cli
 }
 
 // Dial connects to an address, "name.onion:80". Connections of different users have
-// different circuits. If the proxy refuses, the error is a [SOCKSError].
+// different circuits; a user has a name of 1 to 255 bytes. If the proxy refuses, the error is a [SOCKSError].
 func (c *Client) Dial(ctx context.Context, user, address string) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", filepath.Join(c.Dir, "socks"))

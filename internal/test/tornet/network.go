@@ -89,7 +89,7 @@ func Need(t testing.TB) *Network {
 
 const (
 	relays = 3 // with the authority four, the fewest with which services work
-	// startTimeout is for all of a start; it takes ten seconds on an idle machine.
+	// startTimeout is for all of a start; it takes nine seconds on an idle machine.
 	startTimeout = 180 * time.Second
 )
 

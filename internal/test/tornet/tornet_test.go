@@ -6,6 +6,10 @@ package tornet_test
 import (
 	"bufio"
 	"context"
+	"crypto/ecdh"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -146,6 +150,48 @@ func TestNodesTakeCommands(t *testing.T) {
 	if _, err := c.Command("NONSENSE"); err == nil || !strings.Contains(err.Error(), "510") {
 		t.Errorf("an unknown command: %v", err)
 	}
+}
+
+func TestClientsCanBeGivenTheKeyOfAService(t *testing.T) {
+	n := tornet.Need(t)
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(srv.Close)
+	tor := n.Tor(t, "private", "SocksPort 0")
+	c := tor.Control(t)
+	c.Must(t, "SETEVENTS HS_DESC")
+	public := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(key.PublicKey().Bytes())
+	reply := c.Must(t, "ADD_ONION NEW:ED25519-V3 Flags=DiscardPK,V3Auth Port=80,"+srv.Listener.Addr().String()+" ClientAuthV3="+public)
+	id := strings.TrimPrefix(reply[0], "ServiceID=")
+	c.Event(t, "the service is published", func(event string) bool { return strings.HasPrefix(event, "HS_DESC UPLOADED ") })
+
+	client := n.NewClient(t)
+	// It may look before all directories know.
+	wait.Until(t, "the client is refused for want of a key", func() bool {
+		_, err := client.Dial(t.Context(), rand.Text(), id+".onion:80")
+		code, ok := errors.AsType[tornet.SOCKSError](err)
+		return ok && code == tornet.NoClientKey
+	})
+	client.Control(t).Must(t, "ONION_CLIENT_AUTH_ADD "+id+" x25519:"+base64.StdEncoding.EncodeToString(key.Bytes()))
+	if resp, _ := client.Fetch(t, "http://"+id+".onion/"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
+
+func TestEventsTellOfDescriptors(t *testing.T) {
+	n := tornet.Need(t)
+	id := strings.TrimSuffix(serve(t, n, "descriptor", http.NotFoundHandler()), ".onion")
+	c := n.Client.Control(t)
+	c.Must(t, "SETEVENTS HS_DESC HS_DESC_CONTENT")
+	// The directory that is asked may not have it yet.
+	wait.Until(t, "a directory gives the descriptor", func() bool {
+		c.Must(t, "HSFETCH "+id)
+		content := c.Event(t, "there is an answer", func(event string) bool { return strings.HasPrefix(event, "HS_DESC_CONTENT "+id) })
+		return strings.Contains(content, "\nhs-descriptor 3\n")
+	})
 }
 
 // What a start depends on, such as which relay is asked first, is chosen by chance.
