@@ -206,8 +206,11 @@ func readCircuit(conn net.Conn) (uint64, error) {
 	line := make([]byte, 0, maxLine)
 	for one := make([]byte, 1); len(line) < maxLine; {
 		n, err := conn.Read(one)
-		if n == 0 && err != nil {
+		switch {
+		case n == 0 && err != nil:
 			return 0, err
+		case n == 0:
+			continue
 		}
 		if line = append(line, one[:n]...); line[len(line)-1] == '\n' {
 			circuit, err := parseLine(string(line))
