@@ -151,7 +151,8 @@ func (r Rate) burst() int {
 type ClientKey struct {
 	// Name is for the operator: letters, digits, '-' and '_'.
 	Name string
-	// Public is the public key, X25519, as 52 letters and digits of base32.
+	// Public is the public key, X25519, as 52 letters and digits of base32, in
+	// upper or lower case.
 	Public string
 }
 
@@ -191,7 +192,7 @@ func (k ClientKey) check() error {
 	if k.Name == "" || strings.Trim(strings.ToLower(k.Name), "abcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
 		return fmt.Errorf("the name %q is not of letters, digits, '-' and '_'", k.Name)
 	}
-	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(k.Public)
+	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ToUpper(k.Public))
 	if err != nil || len(raw) != 32 {
 		return fmt.Errorf("the key of %q is not 52 letters and digits of base32", k.Name)
 	}
