@@ -438,6 +438,9 @@ func (h *host) adminHandlers() map[string]http.Handler {
 	if h.supporters != nil {
 		maps.Copy(all, h.supporters.handlers())
 	}
+	if h.onion != nil {
+		maps.Copy(all, h.onion.handlers())
+	}
 	return all
 }
 

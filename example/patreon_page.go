@@ -17,14 +17,15 @@ import (
 //go:embed patreon.html
 var patreonHTML string
 
-var patreonPage = template.Must(template.New("patreon").Funcs(template.FuncMap{
-	"time": func(t time.Time) string {
-		if t.IsZero() {
-			return "–"
-		}
-		return t.UTC().Format("2006-01-02 15:04:05 UTC")
-	},
-}).Parse(patreonHTML))
+var patreonPage = template.Must(template.New("patreon").Funcs(template.FuncMap{"time": shortTime}).Parse(patreonHTML))
+
+// shortTime is a time on a page.
+func shortTime(t time.Time) string {
+	if t.IsZero() {
+		return "–"
+	}
+	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
 
 // handlers are for operators: a page, and a button.
 func (s *supporters) handlers() map[string]http.Handler {

@@ -54,7 +54,7 @@ var (
 	restarts = desc("onion_restarts_total", "How often tor was started again.", "cause")
 	uploads  = desc("onion_descriptor_uploads_total", "Descriptors that directories took, or not.", "result")
 	streams  = desc("onion_streams_open", "Connections of visitors.")
-	bytes    = desc("onion_bytes_total", "Bytes from and to visitors.", "direction")
+	traffic  = desc("onion_bytes_total", "Bytes from and to visitors.", "direction")
 	limited  = desc("onion_circuits_limited_total", "Requests that were refused because their circuit had too many.")
 	version  = desc("onion_tor_info", "The version of tor.", "version")
 )
@@ -66,7 +66,7 @@ var phases = []onion.Phase{
 
 // Describe implements [prometheus.Collector].
 func (collector) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{ready, state, percent, restarts, uploads, streams, bytes, limited, version} {
+	for _, d := range []*prometheus.Desc{ready, state, percent, restarts, uploads, streams, traffic, limited, version} {
 		c <- d
 	}
 }
@@ -94,8 +94,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	count(uploads, stats.Uploads, "uploaded")
 	count(uploads, stats.FailedUploads, "failed")
 	gauge(streams, float64(stats.StreamsOpen))
-	count(bytes, stats.Received, "received")
-	count(bytes, stats.Sent, "sent")
+	count(traffic, stats.Received, "received")
+	count(traffic, stats.Sent, "sent")
 	if c.Limits != nil {
 		count(limited, c.Limits())
 	}
