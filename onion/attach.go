@@ -76,16 +76,20 @@ func (t *tor) meet(ctx context.Context, conn *controlConn) error {
 // addTo adds a service to a tor.
 func (s *Service) addTo(ctx context.Context, conn *controlConn) error {
 	_, err := conn.ask(ctx, s.addOnion(!s.cfg.PoW.Off))
-	var refused *textproto.Error
-	if !errors.As(err, &refused) {
-		return err
+	if invalid(err) && !s.cfg.PoW.Off { // it may be of a version, or a build, without
+		_, err = conn.ask(ctx, s.addOnion(false))
 	}
-	if !s.cfg.PoW.Off { // it may be of a version, or a build, without
-		if _, again := conn.ask(ctx, s.addOnion(false)); again == nil || !errors.As(again, &refused) {
-			return again
-		}
+	if invalid(err) {
+		return fmt.Errorf("%w: %w", ErrTorConfig, err)
 	}
-	return fmt.Errorf("%w: %w", ErrTorConfig, err)
+	return err
+}
+
+// invalid reports whether tor says that it will never do this. Other refusals pass:
+// the service may still belong to a connection of before.
+func invalid(err error) bool {
+	refused, ok := errors.AsType[*textproto.Error](err)
+	return ok && (refused.Code == 512 || refused.Code == 513)
 }
 
 // addOnion is the command that adds the service.

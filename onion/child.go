@@ -26,7 +26,7 @@ type child struct {
 
 // runChild runs a tor of our own until it ends, or ctx does.
 func (t *tor) runChild(ctx context.Context) error {
-	p, err := findProgram(ctx, t.cfg.Tor)
+	p, err := t.findProgram(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,11 +44,35 @@ func (t *tor) runChild(ctx context.Context) error {
 	}
 	t.change(func() { t.pid = c.cmd.Process.Pid })
 	err = t.drive(ctx, c)
-	c.end(t.cfg.StopTimeout, err == nil)
-	if errors.Is(err, errExited) || errors.Is(err, ErrControlLost) && c.diedItself() {
+	killed := c.end(t.grace(err))
+	ended := errors.Is(err, errHungUp) || c.failed() && !errors.Is(err, ErrUnresponsive)
+	if errors.Is(err, errExited) || !killed && ended {
 		return exitedError(c.log, c.err)
 	}
 	return err
+}
+
+// grace is how long a child may take to end.
+func (t *tor) grace(err error) time.Duration {
+	switch {
+	case err == nil: // it was told to
+		return t.cfg.StopTimeout
+	case errors.Is(err, ErrControlLost) && !errors.Is(err, ErrUnresponsive):
+		// It has ended, or does so because it belongs to the connection.
+		return min(t.cfg.StopTimeout, time.Second)
+	}
+	return min(t.cfg.StopTimeout, 100*time.Millisecond) // what it says last is worth a moment
+}
+
+// findProgram looks for tor anew with each start: it may have been updated.
+func (t *tor) findProgram(ctx context.Context) (program, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.StartTimeout, fmt.Errorf("%w: no answer within %s", ErrUnresponsive, t.cfg.StartTimeout))
+	defer cancel()
+	p, err := findProgram(ctx, t.cfg.Tor)
+	if errors.Is(err, ErrUnresponsive) {
+		return p, &causedError{err, "start"}
+	}
+	return p, err
 }
 
 // drive tells a new tor what it has to know, and watches it.
@@ -72,6 +96,9 @@ func (t *tor) drive(ctx context.Context, c *child) error {
 		}
 	}
 	cancel()
+	if err := t.settle(); err != nil {
+		return err
+	}
 	t.change(func() {
 		if t.phase == Starting {
 			t.phase = Bootstrapping
@@ -81,7 +108,7 @@ func (t *tor) drive(ctx context.Context, c *child) error {
 	if err == nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.cfg.StopTimeout)
 		defer cancel()
-		conn.ask(stopping, "SIGNAL HALT") // if not, it is killed
+		_, err = conn.ask(stopping, "SIGNAL HALT") // if not, it is killed
 	}
 	return err
 }
@@ -105,7 +132,7 @@ func (t *tor) connect(ctx context.Context, c *child) (*controlConn, error) {
 		case <-c.exited:
 			return nil, errExited
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w: %w", ErrUnresponsive, context.Cause(ctx), err)
+			return nil, &causedError{fmt.Errorf("%w: %w: %w", ErrUnresponsive, context.Cause(ctx), err), "start"}
 		}
 	}
 }
@@ -137,24 +164,20 @@ func startChild(path, torrc, home string, log *torLog) (*child, error) {
 	return c, nil
 }
 
-// end returns when the child has ended. A child that was told to has some time for
-// it.
-func (c *child) end(grace time.Duration, told bool) {
-	if !told {
-		// What it says last is worth a moment.
-		grace = min(grace, 100*time.Millisecond)
-	}
+// end returns when the child has ended, and whether it had to be killed.
+func (c *child) end(grace time.Duration) (killed bool) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
 	case <-c.exited:
+		return false
 	case <-timer.C:
 		c.cmd.Process.Kill()
 		<-c.exited
+		return true
 	}
 }
 
-// diedItself reports whether it was not us who has ended it.
-func (c *child) diedItself() bool {
-	return c.cmd.ProcessState != nil && c.cmd.ProcessState.Exited() && len(c.log.troubles()) > 0
-}
+// failed reports whether a child that has ended did not do so in peace, as one does
+// that has lost its control connection.
+func (c *child) failed() bool { return c.cmd.ProcessState != nil && !c.cmd.ProcessState.Success() }

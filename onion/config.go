@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -278,6 +279,9 @@ func (c *Config) checkTorrc() error {
 		if strings.ContainsAny(line, "\r\n\x00") {
 			return fmt.Errorf("onion: the line %q of Torrc has a line break in it", line)
 		}
+		if strings.HasSuffix(line, `\`) {
+			return fmt.Errorf("onion: the line %q of Torrc ends with a backslash, which would make the next one part of it", line)
+		}
 		fields := strings.Fields(line)
 		if len(fields) == 0 || fields[0][0] == '#' {
 			continue
@@ -298,6 +302,9 @@ func (c *Config) checkAttached() error {
 			return errors.New("onion: there is a ControlPassword, and Control is empty")
 		}
 		return nil
+	}
+	if _, _, err := net.SplitHostPort(c.Control); err != nil && !strings.HasPrefix(c.Control, "unix:") {
+		return fmt.Errorf("onion: Control is %q, want the address of a port, as 127.0.0.1:9051, or unix: and a path", c.Control)
 	}
 	for name, set := range map[string]bool{
 		"Introductions": c.Introductions != Rate{}, "Circuits": c.Circuits, "OnionBalance": c.OnionBalance != "",

@@ -5,6 +5,7 @@ package onion
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net"
@@ -27,7 +28,13 @@ type controlConn struct {
 	replies chan *control.Response
 	done    chan struct{} // closed when nothing more can be read
 	err     error         // why; set before done is closed
+
+	mu  sync.Mutex // guards why
+	why error      // it was us who closed it; nil: it was not
 }
+
+// errHungUp: it was tor that has closed the connection, most likely because it ends.
+var errHungUp = fmt.Errorf("%w: it was closed", ErrControlLost)
 
 // dialControl connects to tor and authenticates. onEvent is called for each event
 // with its text, on the goroutine that reads: it must neither block nor ask.
@@ -51,7 +58,7 @@ func openControl(ctx context.Context, conn net.Conn, password string, onEvent fu
 		replies: make(chan *control.Response, 1), done: make(chan struct{}),
 	}
 	unwatch := context.AfterFunc(ctx, func() { conn.Close() })
-	err := c.bine.Authenticate(password)
+	err := c.authenticate(password)
 	if !unwatch() {
 		return nil, fmt.Errorf("%w: it did not authenticate us: %w", ErrUnresponsive, context.Cause(ctx))
 	}
@@ -62,15 +69,49 @@ func openControl(ctx context.Context, conn net.Conn, password string, onEvent fu
 	return c, nil
 }
 
+// authenticate proves that we may. bine does not go on to the password where there
+// is a cookie that it cannot read.
+func (c *controlConn) authenticate(password string) error {
+	err := c.bine.Authenticate(password)
+	if err == nil || password == "" {
+		return err
+	}
+	if _, again := c.bine.SendRequest("AUTHENTICATE %s", hex.EncodeToString([]byte(password))); again != nil {
+		return err
+	}
+	return nil
+}
+
+// hangUp closes the connection for a reason that is ours.
+func (c *controlConn) hangUp(why error) {
+	c.mu.Lock()
+	if c.why == nil {
+		c.why = why
+	}
+	c.mu.Unlock()
+	c.conn.Close()
+}
+
+func (c *controlConn) ownReason() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.why
+}
+
 // read hands out what tor sends until the connection ends.
 func (c *controlConn) read(onEvent func(string)) {
 	defer close(c.done)
 	defer c.conn.Close()
+	defer func() {
+		if why := c.ownReason(); why != nil {
+			c.err = fmt.Errorf("%w: %w", ErrControlLost, why)
+		}
+	}()
 	for {
 		resp, err := c.bine.ReadResponse()
 		switch {
 		case err == io.EOF:
-			c.err = fmt.Errorf("%w: it was closed", ErrControlLost)
+			c.err = errHungUp
 			return
 		case err != nil:
 			c.err = fmt.Errorf("%w: %w", ErrControlLost, err)
@@ -102,7 +143,7 @@ func (c *controlConn) ask(ctx context.Context, command string) ([]string, error)
 	}
 	c.asking.Lock()
 	defer c.asking.Unlock()
-	defer context.AfterFunc(ctx, func() { c.conn.Close() })()
+	defer context.AfterFunc(ctx, func() { c.hangUp(fmt.Errorf("%w: %w", ErrUnresponsive, context.Cause(ctx))) })()
 	if _, err := io.WriteString(c.conn, command+"\r\n"); err != nil {
 		c.conn.Close()
 	}

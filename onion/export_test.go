@@ -33,3 +33,13 @@ func (c *controlConn) Done() <-chan struct{} { return c.done }
 
 // Err is why.
 func (c *controlConn) Err() error { return c.err }
+
+// CutControl closes the control connection, as if tor had.
+func (s *Service) CutControl() {
+	s.tor.mu.Lock()
+	defer s.tor.mu.Unlock()
+	s.tor.conn.conn.Close()
+}
+
+// Sockets is the private folder of the service's tor.
+func (s *Service) Sockets() string { return s.tor.sockets }

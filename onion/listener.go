@@ -82,9 +82,17 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) acceptAll() {
 	for {
 		conn, err := l.inner.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			l.end(err)
 			return
+		}
+		if err != nil { // too many open files: some are closed soon
+			select {
+			case <-time.After(acceptPause):
+			case <-l.done:
+				return
+			}
+			continue
 		}
 		go func() {
 			circuit, err := readCircuit(conn)
@@ -100,6 +108,9 @@ func (l *listener) acceptAll() {
 		}()
 	}
 }
+
+// acceptPause is how long to wait after a connection that could not be taken.
+const acceptPause = 100 * time.Millisecond
 
 func (l *listener) end(err error) {
 	l.once.Do(func() {

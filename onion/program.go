@@ -9,13 +9,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -44,10 +47,17 @@ func findProgram(ctx context.Context, path string) (program, error) {
 	if err != nil {
 		return program{}, fmt.Errorf("%w: %q cannot be run: %s", ErrTorNotFound, cmp.Or(path, "tor"), installHint())
 	}
+	if found, err = filepath.Abs(found); err != nil { // it runs in another folder
+		return program{}, fmt.Errorf("onion: find tor: %w", err)
+	}
 	p := program{path: found}
 	text, err := output(ctx, found, "--version")
 	if err != nil {
-		return p, fmt.Errorf("%w: %s does not tell its version: %w", ErrTorNotFound, found, err)
+		kind := errors.New("onion: tor cannot be run now")
+		if notTor(err) {
+			kind = ErrTorNotFound
+		}
+		return p, fmt.Errorf("%w: %s does not tell its version: %w", kind, found, err)
 	}
 	if p.version = versionLine.FindString(text); p.version == "" {
 		return p, fmt.Errorf("%w: %s is not tor: of its version it says %q", ErrTorNotFound, found, firstLine(text))
@@ -58,6 +68,15 @@ func findProgram(ctx context.Context, path string) (program, error) {
 	modules, err := output(ctx, found, "--list-modules")
 	p.pow = err == nil && strings.Contains(modules, "pow: yes")
 	return p, nil
+}
+
+// notTor reports whether a program can never tell its version. One that was killed,
+// or could not be started by a machine that has no memory left, can, later.
+func notTor(err error) bool {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.Exited()
+	}
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOEXEC)
 }
 
 var versionLine = regexp.MustCompile(`\b0\.\d+\.\d+\.\d+\b`)
@@ -84,14 +103,20 @@ func firstLine(s string) string {
 	return line[:min(len(line), 100)]
 }
 
+// answerTimeout is how long tor may take to say what it is.
+const answerTimeout = 30 * time.Second
+
 // output runs a program that has to end soon.
 func output(ctx context.Context, path string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeoutCause(ctx, answerTimeout, fmt.Errorf("%w: no answer within %s", ErrUnresponsive, answerTimeout))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Env = []string{} // nothing that may be secret
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	return string(out), err
 }
 
@@ -152,7 +177,7 @@ func exitedError(log *torLog, waited error) error {
 	said := log.troubles()
 	kind := ErrTorExited
 	switch all := strings.Join(said, "\n"); {
-	case strings.Contains(all, "same data directory"), strings.Contains(all, "it's still there"):
+	case strings.Contains(all, "it's still there"):
 		kind = ErrLocked
 	case strings.Contains(all, "Failed to bind"), strings.Contains(all, "private data directory"):
 		// Somebody else has the port, or the disk is full: that passes.

@@ -70,8 +70,12 @@ func loadKey(cfg *Config) (Key, error) {
 
 // open makes the listeners.
 func (s *Service) open() error {
+	s.tor.mu.Lock()
+	number := s.tor.opened
+	s.tor.opened++
+	s.tor.mu.Unlock()
 	for _, port := range s.cfg.Ports {
-		inner, err := s.tor.listen(s.address, port)
+		inner, err := s.tor.listen(number, port)
 		if err != nil {
 			return err
 		}
@@ -103,12 +107,16 @@ func (s *Service) ListenerOf(port int) net.Listener {
 	return nil
 }
 
-// Close closes the listeners of a service that was never run.
+// Close closes the listeners of a service that was never run. It can be called
+// more than once.
 func (s *Service) Close() error {
 	var errs []error
 	for _, l := range s.listeners {
-		errs = append(errs, l.Close())
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
 	}
+	s.tor.drop(s)
 	if s.cfg.With == nil {
 		errs = append(errs, s.tor.remove())
 	}
@@ -129,6 +137,9 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	select {
 	case <-ctx.Done():
+		for _, l := range s.listeners {
+			l.Close()
+		}
 		return nil
 	case <-s.tor.ended:
 		return s.tor.failed
@@ -160,6 +171,10 @@ func Serve(ctx context.Context, cfg Config, handler http.Handler) error {
 		server.Close()
 		return err
 	case err = <-served:
+		if errors.Is(err, net.ErrClosed) { // Run is about to return
+			server.Close()
+			return <-ended
+		}
 		err = fmt.Errorf("onion: serve: %w", err)
 	case <-ctx.Done():
 	}

@@ -25,8 +25,24 @@ type house struct {
 	*onion.Service
 	t    testing.TB
 	net  *tornet.Network
+	cfg  onion.Config
 	logs *wait.Buffer
 	stop func() // ends Run, and waits for it
+
+	served chan struct{} // closed when the server has ended
+}
+
+// Dir is the service's folder.
+func (h *house) Dir() string { return h.cfg.Dir }
+
+// serves reports whether the server has not ended.
+func (h *house) serves() bool {
+	select {
+	case <-h.served:
+		return false
+	default:
+		return true
+	}
 }
 
 // build makes a service on the private network; edit can change its configuration.
@@ -45,7 +61,8 @@ func build(t testing.TB, edit func(*onion.Config)) *house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Service = s
+	h.Service, h.cfg = s, cfg
+	t.Cleanup(func() { s.Close() })
 	return h
 }
 
@@ -69,11 +86,16 @@ func (h *house) run(handler http.Handler) {
 			h.t.Errorf("run: %v", err)
 		}
 	}()
-	go server.Serve(h.Listener())
+	h.served = make(chan struct{})
+	go func() {
+		defer close(h.served)
+		server.Serve(h.Listener())
+	}()
 	h.stop = func() {
 		server.Close()
 		cancel()
 		<-done
+		<-h.served
 	}
 	h.t.Cleanup(h.stop)
 }

@@ -34,7 +34,7 @@ type State struct {
 	Percent int
 	Doing   string
 	// Err is why the phase is Degraded, Backoff or Failed, or what stands in the way
-	// of Bootstrapping. It is nil otherwise.
+	// of Bootstrapping or Publishing. It is nil otherwise.
 	Err error
 	// Attempt counts the starts of tor since it was ready last.
 	Attempt int
@@ -91,7 +91,7 @@ func (s *Service) States(ctx context.Context) iter.Seq[State] {
 }
 
 // Ready waits until visitors can come. The error is that of ctx, or why the
-// service has failed.
+// service has failed, or [ErrNotRunning] if Run has returned.
 func (s *Service) Ready(ctx context.Context) error {
 	var last State
 	for last = range s.States(ctx) {
@@ -100,6 +100,13 @@ func (s *Service) Ready(ctx context.Context) error {
 			return nil
 		case Failed:
 			return last.Err
+		case Stopped:
+			s.tor.mu.Lock()
+			over := s.tor.over
+			s.tor.mu.Unlock()
+			if over {
+				return ErrNotRunning
+			}
 		}
 	}
 	return fmt.Errorf("onion: %s is not ready but %s: %w", s.address, last, context.Cause(ctx))
@@ -135,6 +142,8 @@ func (s *Service) update() {
 	close(s.changed)
 	s.changed = make(chan struct{})
 	if now.Phase != was.Phase && now.Phase != Failed && now.Phase != Backoff { // those are told as warnings
-		s.cfg.Logger.Info("onion: the service is "+string(now.Phase), "address", s.address, "state", now.String())
+		s.tor.news = append(s.tor.news, func() {
+			s.cfg.Logger.Info("onion: the service is "+string(now.Phase), "address", s.address, "state", now.String())
+		})
 	}
 }

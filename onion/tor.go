@@ -26,6 +26,7 @@ type tor struct {
 
 	mu       sync.Mutex // guards what follows, and the like of each service
 	services []*Service
+	opened   int // how many services have listeners
 	began    bool
 
 	phase   Phase // Publishing means that tor is in its network
@@ -38,9 +39,13 @@ type tor struct {
 	pid     int
 	down    bool // tor cannot reach the network
 
-	conn       *controlConn // nil: none
-	progressAt time.Time    // when it got any further
-	readyAt    time.Time    // since when all services are ready; zero: they are not
+	conn       *controlConn   // nil: none
+	background sync.WaitGroup // what uses conn; nothing is added while there is none
+	progressAt time.Time      // when it got any further
+	readyAt    time.Time      // since when all services are ready; zero: they are not
+	wasReady   bool           // they were, since tor has started
+	over       bool           // run has returned, or is about to
+	news       []func()       // what is to be logged as soon as mu is free
 	restarts   map[string]uint64
 	metricsAt  string                    // where tor tells its own metrics
 	fetches    map[chan descEvent]string // who waits for the descriptor of which service
@@ -71,11 +76,14 @@ func newTor(cfg Config) (*tor, error) {
 	if cfg.Control != "" {
 		return t, nil
 	}
-	dir, err := os.MkdirTemp("", "onion-")
+	// Tor runs in another folder.
+	tmp, err := filepath.Abs(os.TempDir())
+	if err == nil {
+		t.sockets, err = os.MkdirTemp(tmp, "onion-")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("onion: make a folder for sockets: %w", err)
 	}
-	t.sockets = dir
 	return t, nil
 }
 
@@ -92,10 +100,10 @@ const maxSocketPath = 103
 
 // listen opens what tor connects to for one port of a service. A tor that runs as
 // somebody else could not open a socket in a folder of ours.
-func (t *tor) listen(address Address, port int) (net.Listener, error) {
+func (t *tor) listen(service, port int) (net.Listener, error) {
 	network, at := "tcp", "127.0.0.1:0"
 	if t.sockets != "" {
-		network, at = "unix", filepath.Join(t.sockets, address.ID()[:8]+"-"+strconv.Itoa(port))
+		network, at = "unix", filepath.Join(t.sockets, strconv.Itoa(service)+"-"+strconv.Itoa(port))
 		if err := checkSocketPath(at); err != nil {
 			return nil, err
 		}
@@ -130,6 +138,15 @@ func (t *tor) add(s *Service) error {
 	return nil
 }
 
+// drop takes a service back, before run.
+func (t *tor) drop(s *Service) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.began {
+		t.services = slices.DeleteFunc(t.services, func(other *Service) bool { return other == s })
+	}
+}
+
 // run keeps tor running until ctx ends.
 func (t *tor) run(ctx context.Context) error {
 	t.mu.Lock()
@@ -141,6 +158,7 @@ func (t *tor) run(ctx context.Context) error {
 	}
 	defer close(t.ended)
 	t.failed = t.supervise(ctx)
+	t.removeServiceDirs()
 	for _, s := range t.services {
 		for _, l := range s.listeners {
 			l.Close()
@@ -158,15 +176,15 @@ func (t *tor) supervise(ctx context.Context) error {
 	for {
 		err := t.once(ctx)
 		if ctx.Err() != nil {
-			t.change(func() { t.phase, t.err = Stopped, nil })
+			t.change(func() { t.phase, t.err, t.over = Stopped, nil, true })
 			return nil
 		}
 		if permanent(err) {
-			t.change(func() { t.phase, t.err = Failed, err })
+			t.change(func() { t.phase, t.err, t.over = Failed, err, true })
 			t.log.Error("onion: the service cannot run", "err", err)
 			return err
 		}
-		if t.wasReady() >= 2*backoff {
+		if t.readyFor() >= 2*backoff {
 			backoff = t.cfg.MinBackoff
 		}
 		// Not all services of a machine that comes back at the same moment.
@@ -178,21 +196,20 @@ func (t *tor) supervise(ctx context.Context) error {
 		})
 		t.log.Warn("onion: tor is started again", "cause", cause, "err", err, "in", wait.String())
 		if !pause(ctx, wait) {
-			t.change(func() { t.phase, t.err = Stopped, nil })
+			t.change(func() { t.phase, t.err, t.next, t.over = Stopped, nil, time.Time{}, true })
 			return nil
 		}
 		backoff = min(2*backoff, t.cfg.MaxBackoff)
 	}
 }
 
-// wasReady returns for how long all services were ready, up to now.
-func (t *tor) wasReady() time.Duration {
+// readyFor returns for how long all services were ready, up to now.
+func (t *tor) readyFor() time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.readyAt.IsZero() {
 		return 0
 	}
-	t.attempt = 0
 	return time.Since(t.readyAt)
 }
 
@@ -236,24 +253,35 @@ func causeOf(err error) string {
 func (t *tor) once(ctx context.Context) error {
 	t.change(func() {
 		t.phase, t.err, t.next, t.percent, t.doing, t.pid = Starting, nil, time.Time{}, 0, "", 0
+		if t.wasReady {
+			t.attempt = 0
+		}
 		t.attempt++
+		t.wasReady = false
 		t.down, t.readyAt, t.progressAt = false, time.Time{}, time.Now()
 		for _, s := range t.services {
 			s.desc.begin()
 		}
 	})
+	defer t.background.Wait()
 	if t.cfg.Control != "" {
 		return t.attach(ctx)
 	}
 	return t.runChild(ctx)
 }
 
-// change changes what the state is made of.
+// change changes what the state is made of. A logger may ask for the state, so it
+// is told afterwards.
 func (t *tor) change(f func()) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	f()
 	t.updateAll()
+	news := t.news
+	t.news = nil
+	t.mu.Unlock()
+	for _, tell := range news {
+		tell()
+	}
 }
 
 // updateAll tells each service. mu must be held.
@@ -266,7 +294,7 @@ func (t *tor) updateAll() {
 	if !ready && t.phase == Publishing {
 		t.readyAt = time.Time{}
 	} else if ready && t.readyAt.IsZero() {
-		t.readyAt = time.Now()
+		t.readyAt, t.wasReady = time.Now(), true
 	}
 }
 
@@ -300,13 +328,35 @@ func (t *tor) state(s *Service) State {
 
 var errDown = errors.New("onion: tor cannot reach its network")
 
-// ask sends a command to the tor that runs.
+// ask sends a command to the tor that runs. Who asks may lose interest: the answer
+// is waited for all the same, since tor ends with a connection that is closed.
 func (t *tor) ask(ctx context.Context, command string) ([]string, error) {
 	t.mu.Lock()
 	conn := t.conn
-	t.mu.Unlock()
-	if conn == nil {
-		return nil, ErrNotRunning
+	if conn == nil || ctx.Err() != nil {
+		t.mu.Unlock()
+		if conn == nil {
+			return nil, ErrNotRunning
+		}
+		return nil, fmt.Errorf("onion: ask tor: %w", context.Cause(ctx))
 	}
-	return conn.ask(ctx, command)
+	type answer struct {
+		lines []string
+		err   error
+	}
+	answered := make(chan answer, 1)
+	t.background.Go(func() {
+		patience := 3 * t.cfg.Heartbeat
+		timed, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), patience, fmt.Errorf("no answer within %s", patience))
+		defer cancel()
+		lines, err := conn.ask(timed, command)
+		answered <- answer{lines, err}
+	})
+	t.mu.Unlock()
+	select {
+	case a := <-answered:
+		return a.lines, a.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("onion: ask tor: %w", context.Cause(ctx))
+	}
 }

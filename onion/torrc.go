@@ -4,6 +4,7 @@
 package onion
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -68,7 +69,7 @@ func (t *tor) lines(p program, data string) ([]string, error) {
 		"CookieAuthentication 1",
 		"CookieAuthFile " + t.cookie(),
 		// So that there is somebody to hear of the first event.
-		"DisableNetwork 1",
+		disabled,
 		// It ends when this process does, should it come to that before it belongs
 		// to the control connection.
 		fmt.Sprintf("__OwningControllerProcess %d", os.Getpid()),
@@ -76,7 +77,9 @@ func (t *tor) lines(p program, data string) ([]string, error) {
 		"GeoIPFile " + os.DevNull,
 		"GeoIPv6File " + os.DevNull,
 		"Log notice stdout",
-		"SocksPort 0",
+	}
+	if !slices.ContainsFunc(t.cfg.Torrc, isSocksPort) {
+		lines = append(lines, "SocksPort 0")
 	}
 	if t.cfg.Mode == SingleHop {
 		lines = append(lines, "HiddenServiceSingleHopMode 1", "HiddenServiceNonAnonymousMode 1")
@@ -89,17 +92,8 @@ func (t *tor) lines(p program, data string) ([]string, error) {
 		lines = append(lines, "MetricsPort "+at, "MetricsPortPolicy accept 127.0.0.1")
 	}
 	lines = append(lines, t.cfg.Torrc...)
-	old, err := filepath.Glob(filepath.Join(globEscape(data), "hs-*"))
-	if err != nil {
-		return nil, fmt.Errorf("onion: look through tor's folder: %w", err)
-	}
-	for _, dir := range old {
-		if err := os.RemoveAll(dir); err != nil {
-			return nil, fmt.Errorf("onion: clean tor's folder: %w", err)
-		}
-	}
 	for _, s := range t.services {
-		dir := filepath.Join(data, "hs-"+s.address.ID())
+		dir := t.serviceDir(data, s)
 		if err := s.writeDir(dir); err != nil {
 			return nil, fmt.Errorf("onion: write a service into tor's folder: %w", err)
 		}
@@ -108,8 +102,56 @@ func (t *tor) lines(p program, data string) ([]string, error) {
 	return lines, nil
 }
 
-func globEscape(path string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+func isSocksPort(line string) bool {
+	fields := strings.Fields(line)
+	return len(fields) > 0 && strings.EqualFold(strings.TrimLeft(fields[0], "+/"), "SocksPort")
+}
+
+// serviceDir is the folder that tor calls HiddenServiceDir. Its name is that of the
+// folder of sockets, which no other process has: another one that waits for this
+// folder must not take away the key that a tor is about to read, since tor then makes
+// a new one.
+func (t *tor) serviceDir(data string, s *Service) string {
+	return filepath.Join(data, "hs-"+filepath.Base(t.sockets)+"-"+s.address.ID())
+}
+
+// settle is called when tor holds its folder. What dead processes have left in it
+// is removed, and a tor that is told to read its configuration again, as by a
+// SIGHUP, stays in the network.
+func (t *tor) settle() error {
+	t.sweep(func(name string) bool { return !strings.HasPrefix(name, "hs-"+filepath.Base(t.sockets)+"-") })
+	torrc := filepath.Join(t.sockets, "torrc")
+	text, err := os.ReadFile(torrc)
+	if err == nil {
+		err = os.WriteFile(torrc, bytes.Replace(text, []byte(disabled+"\n"), nil, 1), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("onion: write tor's configuration: %w", err)
+	}
+	return nil
+}
+
+// disabled is the line without which a tor starts to publish.
+const disabled = "DisableNetwork 1"
+
+// sweep removes folders of services from tor's folder.
+func (t *tor) sweep(old func(name string) bool) {
+	entries, err := os.ReadDir(t.dataDir())
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "hs-") && old(e.Name()) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(t.dataDir(), e.Name())))
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.log.Warn("onion: a copy of a key is left in tor's folder", "err", err)
+	}
+}
+
+// removeServiceDirs removes those of this process.
+func (t *tor) removeServiceDirs() {
+	if t.sockets != "" {
+		t.sweep(func(name string) bool { return strings.HasPrefix(name, "hs-"+filepath.Base(t.sockets)+"-") })
+	}
 }
 
 // metricsAddress finds a port for tor's own metrics: it cannot take a free one by

@@ -15,6 +15,7 @@ func (t *tor) hold(conn *controlConn) (release func()) {
 	t.mu.Lock()
 	t.conn = conn
 	t.mu.Unlock()
+	// Whoever waits for an answer is released by Close.
 	return func() {
 		t.mu.Lock()
 		t.conn = nil
@@ -29,8 +30,8 @@ func (t *tor) watch(ctx context.Context, conn *controlConn, exited <-chan struct
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
 	lost := make(chan error, 2)
-	go func() { lost <- t.beat(inner, conn) }()
-	go func() { lost <- t.probe(inner) }()
+	t.background.Go(func() { lost <- t.beat(inner) })
+	t.background.Go(func() { lost <- t.probe(inner) })
 	select {
 	case <-ctx.Done():
 		return nil
@@ -47,12 +48,9 @@ func (t *tor) watch(ctx context.Context, conn *controlConn, exited <-chan struct
 }
 
 // beat asks tor now and then whether it is alive, and whether it gets anywhere.
-func (t *tor) beat(ctx context.Context, conn *controlConn) error {
+func (t *tor) beat(ctx context.Context) error {
 	for pause(ctx, t.cfg.Heartbeat) {
-		timed, cancel := context.WithTimeoutCause(ctx, 3*t.cfg.Heartbeat, fmt.Errorf("no answer within %s", 3*t.cfg.Heartbeat))
-		_, err := conn.ask(timed, "GETINFO process/pid")
-		cancel()
-		if err != nil {
+		if _, err := t.ask(ctx, "GETINFO process/pid"); err != nil {
 			return err
 		}
 		if err := t.stuck(); err != nil {
