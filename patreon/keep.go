@@ -66,8 +66,6 @@ func (k *Keeper) putAtLast(ctx context.Context, c *claim, g grant, saving chan s
 // It is if the record has another refresh token than the one that was spent:
 // then somebody has seeded, and the newer tokens are theirs.
 func (k *Keeper) put(ctx context.Context, c *claim, g grant) (done bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeGrace)
-	defer cancel()
 	contest := contest{key: k.cfg.Key}
 	for {
 		r, raw, err := k.load(ctx)
@@ -75,7 +73,7 @@ func (k *Keeper) put(ctx context.Context, c *claim, g grant) (done bool, err err
 			return false, err
 		}
 		if r == nil {
-			r = &record{Generation: c.r.Generation, Refresh: c.r.Refresh, Seeds: c.r.Seeds}
+			r = &record{read: k.looks.Load(), Generation: c.r.Generation, Refresh: c.r.Refresh, Seeds: c.r.Seeds}
 		} else if g.refresh != "" && r.Refresh == g.refresh { // a write of before has come through
 			k.saved(r)
 			return true, nil

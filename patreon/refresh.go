@@ -150,6 +150,7 @@ func (k *Keeper) claim(ctx context.Context, replaces bool) (*claim, error) {
 		case err != nil && ctx.Err() != nil:
 			return nil, errGone // others may still wait
 		case err != nil:
+			k.lookLater(lookEvery)
 			return nil, err
 		}
 		k.remember(r)
