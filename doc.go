@@ -24,17 +24,22 @@
 // irc, webmention, websub and webhook; feed, which reads posts from feeds; and
 // strict servers for tests, mastodontest and discordtest.
 //
+// [xeiaso.net/site/patreon] is a client of Patreon's API with what a site needs
+// around it: tokens that are kept fresh, a server of tokens for other programs,
+// webhooks, and a list of supporters. Below it is a strict server for tests,
+// patreontest.
+//
 // example is a program that is made of these packages, for running a site
 // without writing Go.
 //
-// More is planned, and not here yet: patreon gets a list of supporters, onion
-// serves a site over Tor, wg reaches private services through WireGuard.
+// More is planned, and not here yet: onion serves a site over Tor, wg reaches
+// private services through WireGuard.
 //
 // # Imports
 //
 // Packages use the standard library's types where they meet. Importing one
-// does not bring the dependencies of another: xesite/state and xesite/hook
-// need the standard library alone, xesite/release and xesite/serve two modules
+// does not bring the dependencies of another: xesite/state, xesite/hook and
+// patreon need the standard library alone, xesite/release and xesite/serve two modules
 // for compression, syndicate and its networks one for counting characters.
 //
 // No package logs, registers metrics, reads a configuration or exits by

@@ -402,6 +402,18 @@ func (h *host) adminHandler() http.Handler {
 	})
 }
 
+// adminHandlers are the pages and commands of the optional parts.
+func (h *host) adminHandlers() map[string]http.Handler {
+	all := map[string]http.Handler{}
+	if h.syndicator != nil {
+		maps.Copy(all, h.syndicator.handlers(h.site))
+	}
+	if h.supporters != nil {
+		maps.Copy(all, h.supporters.handlers())
+	}
+	return all
+}
+
 // status is what the optional parts have to say.
 func (h *host) status() map[string]any {
 	status := maps.Clone(h.off)

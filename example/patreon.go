@@ -164,11 +164,10 @@ func (s *supporters) tell() {
 	}
 }
 
-// Between looks at Patreon, which tells of changes if a webhook is registered,
-// and after one that has failed.
+// How often Patreon is read: it tells of changes only if a webhook is registered.
 const (
 	readEvery  = time.Hour
-	retryFirst = time.Minute
+	retryFirst = time.Minute     // after a look that has failed
 	otherEvery = 5 * time.Second // looks at what other instances were told
 )
 
@@ -216,14 +215,22 @@ func (s *supporters) reopen() {
 	}
 }
 
-// listen looks for what other instances were told.
+// listen looks for what other instances were told, and whether there are tokens
+// again: then nobody is to wait for the next hour.
 func (s *supporters) listen(ctx context.Context) {
 	seen, _ := s.store.Load(ctx, changedKey)
+	generation := s.generation()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(otherEvery):
+		}
+		if g := s.generation(); g != generation {
+			generation = g
+			if s.failing() {
+				s.tell()
+			}
 		}
 		now, err := s.store.Load(ctx, changedKey)
 		if err != nil || bytes.Equal(now, seen) {
@@ -232,6 +239,21 @@ func (s *supporters) listen(ctx context.Context) {
 		seen = now
 		s.tell()
 	}
+}
+
+// generation is that of the tokens; 0 if they are not here.
+func (s *supporters) generation() uint64 {
+	if s.keeper == nil {
+		return 0
+	}
+	return s.keeper.Status().Generation
+}
+
+// failing reports whether Patreon could not be read.
+func (s *supporters) failing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.problem != ""
 }
 
 // readTimeout bounds one look at Patreon: ten thousand members are ten pages.

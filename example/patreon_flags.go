@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,6 +41,9 @@ func (f *keeperFlags) anySet() bool {
 func (f *keeperFlags) keeper(store patreon.Store, dataDir string, log *slog.Logger) (*patreon.Keeper, error) {
 	if f.clientID == "" || f.clientSecret == "" {
 		return nil, errors.New("to keep tokens, -patreon-client-id and -patreon-client-secret are both needed; they are on https://www.patreon.com/portal/registration/register-clients")
+	}
+	if u, err := url.Parse(f.url); err != nil || u.Host == "" {
+		return nil, fmt.Errorf("-patreon-url %q: want an address such as %s", f.url, patreon.DefaultURL)
 	}
 	dir := filepath.Join(dataDir, "patreon")
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -4,15 +4,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -105,15 +108,21 @@ func thanksArgs(repo *gittest.Repo) []string {
 	}
 }
 
-// built is how many builds there were.
-func (p *program) built() int {
+// triggered is how often Patreon was the reason for a build.
+func (p *program) triggered() (n int) {
 	p.t.Helper()
-	_, body := p.get(p.admin + "api/builds")
-	var builds []struct{}
-	if err := json.Unmarshal([]byte(body), &builds); err != nil {
-		p.t.Fatalf("%s: %v", body, err)
+	_, metrics := p.get(p.admin + "metrics")
+	for line := range strings.Lines(metrics) {
+		if value, ok := strings.CutPrefix(line, `xesite_triggers_total{source="patreon"} `); ok {
+			n, _ = strconv.Atoi(strings.TrimSpace(value))
+		}
 	}
-	return len(builds)
+	return n
+}
+
+// lists is how often the members were listed.
+func (f *fakePatreon) lists() int {
+	return f.Stats().Requests["GET /api/oauth2/v2/campaigns/{campaign_id}/members"]
 }
 
 func TestSupportersAreOnTheSite(t *testing.T) {
@@ -126,7 +135,7 @@ func TestSupportersAreOnTheSite(t *testing.T) {
 	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 21 })
 	wait.Until(t, "the secret of the webhook is known", func() bool { return p.patreonStatus().Webhook.Webhook != "" })
 
-	before := p.built()
+	before := p.triggered()
 	user := fake.AddUser(patreontest.User{FullName: "Ada Newcomer"})
 	member := fake.AddMember(patreontest.Member{Campaign: fake.campaign, User: user, FullName: "Ada Newcomer", Status: "active_patron", AmountCents: 500, LastChargeStatus: "Paid"})
 	for i := range 1000 {
@@ -138,21 +147,22 @@ func TestSupportersAreOnTheSite(t *testing.T) {
 	wait.Until(t, "the new supporter is on the site", func() bool {
 		return slices.ContainsFunc(p.thanks(), func(s patreon.Supporter) bool { return s.Name == "Ada Newcomer" })
 	})
-	if n := p.built() - before; n < 1 || n > 2 {
-		t.Errorf("1000 events have made %d builds", n)
+	if n := p.triggered() - before; n < 1 || n > 2 {
+		t.Errorf("1000 events have asked for %d builds", n)
 	}
 
-	// An event that changes nothing makes no build.
-	before = p.built()
-	lists := fake.Stats().Requests["GET /api/oauth2/v2/campaigns/{campaign_id}/members"]
-	if err := fake.Emit(t.Context(), "members:update", member); err != nil {
-		t.Fatal(err)
+	// An event that changes nothing makes no build. When Patreon is read for the
+	// second time, the first time is over.
+	before = p.triggered()
+	for i := range 2 {
+		lists := fake.lists()
+		if err := fake.Emit(t.Context(), "members:update", map[string]any{"data": map[string]any{"type": "member", "id": member, "again": i}}); err != nil {
+			t.Fatal(err)
+		}
+		wait.Until(t, "Patreon is read again", func() bool { return fake.lists() > lists })
 	}
-	wait.Until(t, "Patreon is read again", func() bool {
-		return fake.Stats().Requests["GET /api/oauth2/v2/campaigns/{campaign_id}/members"] > lists
-	})
-	if n := p.built() - before; n != 0 {
-		t.Errorf("an event that changes nothing has made %d builds", n)
+	if n := p.triggered() - before; n != 0 {
+		t.Errorf("events that change nothing have asked for %d builds", n)
 	}
 	_, metrics := p.get(p.admin + "metrics")
 	for _, line := range []string{"patreon_lineage_lost 0", "patreon_token_expires_seconds 2.6", "patreon_supporters 22", `patreon_webhook_deliveries_total{result="accepted",trigger="members:create"} 334`, "patreon_supporters_age_seconds", `xesite_data_age_seconds{file="data/supporters.json"}`} {
@@ -191,11 +201,12 @@ func TestPatreonInTroubleIsNoTroubleForTheSite(t *testing.T) {
 			if fault == "" {
 				fake.close()
 			} else {
-				fake.Next(1<<30, patreontest.Fault{Kind: fault})
+				fake.Random(1, 1, patreontest.Fault{Kind: fault})
 			}
 			p.start(nil, args...)
 			repo.Write("index.html", "written meanwhile")
-			p.push(repo, "meanwhile")
+			repo.Commit("meanwhile")
+			repo.Push()
 			if code, _ := p.do(http.MethodPost, p.admin+"api/rebuild?wait=1", nil); code != http.StatusOK {
 				t.Errorf("rebuild: %d", code)
 			}
@@ -212,7 +223,7 @@ func TestPatreonInTroubleIsNoTroubleForTheSite(t *testing.T) {
 
 func TestASiteStartsWithoutAListWhenPatreonIsDown(t *testing.T) {
 	fake := newPatreon(t, 10)
-	fake.Next(1<<30, patreontest.Fault{Kind: patreontest.ServerError})
+	fake.Random(1, 1, patreontest.Fault{Kind: patreontest.ServerError})
 	p := start(t, nil, append(fake.flags(), thanksArgs(thanksRepo(t))...)...)
 	p.shows("supporters.json", `"supporters": []`)
 	fake.ClearFaults()
@@ -281,11 +292,15 @@ func TestASiteWithATokenServerHasNoTokens(t *testing.T) {
 	if err := os.WriteFile(clients, []byte("# who may ask\nsite "+patreon.HashToken("a-long-bearer-token")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server, _ := startTokenServer(t, append(fake.flags(), "-data-dir", filepath.Join(dir, "tokens"), "-token-server-clients", clients, "-token-server-twirp")...)
+	server, _ := startTokenServer(t, append(fake.flags(), "-data-dir", filepath.Join(dir, "tokens"), "-token-server-clients", clients, "-token-server-twirp", "-patreon-saasproxy-token", "the-other-token")...)
 	p := start(t, nil, append(thanksArgs(thanksRepo(t)), "-patreon-saasproxy-url", server, "-patreon-saasproxy-token", "a-long-bearer-token")...)
 	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 7 })
 	if code, _ := p.get(server + "/v1/token"); code != http.StatusUnauthorized {
 		t.Errorf("without a bearer token: %d", code)
+	}
+	code, body := p.do(http.MethodGet, server+"/v1/token", func(r *http.Request) { r.Header.Set("Authorization", "Bearer the-other-token") })
+	if pair, _ := fake.Current("the-client", fake.creator); code != http.StatusOK || !strings.Contains(body, pair.AccessToken) || strings.Contains(body, pair.RefreshToken) {
+		t.Errorf("with a bearer token: %d %s", code, body)
 	}
 	_, metrics := p.get(server + "/metrics")
 	for _, want := range []string{"patreon_lineage_lost 0", `patreon_server_requests_total{client="site",code="200",path="proxy"} `, `patreon_server_requests_total{client="",code="401",path="token"} 1`} {
@@ -342,4 +357,119 @@ func TestTokensAreSeededByCommand(t *testing.T) {
 	if n := fake.Stats().SpentRefreshTokensUsed; n != 0 {
 		t.Errorf("%d refresh tokens were used twice", n)
 	}
+}
+
+// Wherever one could look: tokens and secrets of Patreon are in the records of the
+// tokens and nowhere else, also when Patreon quotes them.
+func TestSecretsOfPatreonStayInside(t *testing.T) {
+	fake := newPatreon(t, 10)
+	for _, on := range []func(*http.Request) bool{patreontest.OnToken, patreontest.OnPath("/webhooks")} {
+		fake.Next(1, patreontest.Fault{Kind: patreontest.EchoSecrets, On: on})
+	}
+	repo := thanksRepo(t)
+	args := append(fake.flags(), "-git-repo", repo.Bare, "-build", "mkdir _site && env >_site/env.txt && cat /proc/$PPID/environ >>_site/env.txt && cp -r *.html data _site/",
+		"-patreon-data-file", "data/supporters.json", "-patreon-webhook-register", "-patreon-webhook-secret", "a-hook-secret", "-log-level", "debug")
+	p := start(t, nil, args...)
+	wait.Until(t, "the webhook is registered", func() bool { return p.patreonStatus().Webhook.Webhook != "" })
+	wait.Until(t, "there are supporters", func() bool { return p.patreonStatus().Supporters == 7 })
+	if n := fake.Met()[patreontest.EchoSecrets]; n != 2 {
+		t.Errorf("Patreon has quoted secrets %d times", n)
+	}
+	var seen strings.Builder
+	for _, path := range []string{"metrics", "api/status", "api/builds", "api/builds/1/log", "", "patreon"} {
+		_, body := p.get(p.admin + path)
+		seen.WriteString(body)
+	}
+	for _, path := range []string{"env.txt", "data/supporters.json", ".within/hook/patreon"} {
+		_, body := p.get(p.public + path)
+		seen.WriteString(body)
+	}
+	if err := p.stop(); err != nil {
+		t.Error(err)
+	}
+	seen.WriteString(p.stdout.String() + p.stderr.String())
+	secrets := map[string]string{
+		"client secret": "the-client-secret", "hook secret": "a-hook-secret",
+		"seed": fake.pair.RefreshToken, "seed's access token": fake.pair.AccessToken, "registered secret": fake.Hooks()[0].Secret,
+	}
+	if pair, ok := fake.Current("the-client", fake.creator); ok {
+		secrets["refresh token"], secrets["access token"] = pair.RefreshToken, pair.AccessToken
+	}
+	records := filepath.Join(p.dataDir, "state")
+	err := filepath.WalkDir(p.dataDir, func(path string, d fs.DirEntry, err error) error {
+		if path == records {
+			return fs.SkipDir
+		}
+		if err != nil {
+			return err
+		}
+		if d.Type().IsRegular() {
+			content, err := os.ReadFile(path)
+			seen.Write(content)
+			return err
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	for name, secret := range secrets {
+		if strings.Contains(seen.String(), secret) {
+			t.Errorf("the %s shows", name)
+		}
+	}
+}
+
+// A load balancer may lead a webhook to an instance that does not build.
+func TestAnEventAtAnotherInstanceIsHandedOn(t *testing.T) {
+	fake := newPatreon(t, 10)
+	args := append(fake.flags(), append(thanksArgs(thanksRepo(t)), "-patreon-webhook-secret", "hush")...)
+	p := start(t, nil, args...)
+	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 7 })
+	other := &program{t: t, dataDir: p.dataDir, stderr: &wait.Buffer{}}
+	other.start(nil, args...)
+	wait.Until(t, "the other one serves", func() bool { return len(other.thanks()) == 7 })
+	fake.AddMember(patreontest.Member{Campaign: fake.campaign, User: fake.AddUser(patreontest.User{}), FullName: "Ada", Status: "active_patron", AmountCents: 500})
+	body := fake.Payload("members:create", fake.Members(fake.campaign)[0].ID)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, other.public+".within/hook/patreon", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Patreon-Event", "members:create")
+	req.Header.Set("X-Patreon-Signature", patreontest.Sign("hush", body))
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusAccepted {
+		t.Fatalf("the answer is %s", resp.Status)
+	}
+	wait.Until(t, "the other one shows the new supporter", func() bool { return len(other.thanks()) == 8 })
+	if n := fake.Stats().SpentRefreshTokensUsed; n != 0 || fake.Stats().Refreshes != 1 {
+		t.Errorf("%d refreshes, %d with a spent token", fake.Stats().Refreshes, n)
+	}
+}
+
+// Somebody seeds while the site runs, and nobody has to start it again.
+func TestASeedIsEnoughForARunningSite(t *testing.T) {
+	fake := newPatreon(t, 10)
+	lost := fake.pair
+	fake.pair = fake.Portal("the-client", fake.creator, patreontest.AllScopes()...) // the first one is dead
+	args := []string{"-patreon-url", fake.url, "-patreon-client-id", "the-client", "-patreon-client-secret", "the-client-secret"}
+	p := start(t, nil, slices.Concat(args, thanksArgs(thanksRepo(t)), []string{"-patreon-access-token", lost.AccessToken, "-patreon-refresh-token", lost.RefreshToken})...)
+	wait.Until(t, "the lineage is lost", func() bool { return p.patreonStatus().Token.State == "lost" })
+	wait.Until(t, "the page is there", p.ready)
+	if _, body := p.get(p.admin + "patreon"); !strings.Contains(body, "patreon seed") {
+		t.Error("the page does not say what to do")
+	}
+	input := strings.NewReader(fake.pair.AccessToken + " " + fake.pair.RefreshToken)
+	if err := runPatreon(t.Context(), append([]string{"seed", "-data-dir", p.dataDir}, args...), func(string) string { return "" }, input, io.Discard, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	// It looks once a minute by itself; whoever cannot wait has a button.
+	if code, _ := p.do(http.MethodPost, p.admin+"api/patreon/read", nil); code != http.StatusAccepted {
+		t.Errorf("the button: %d", code)
+	}
+	wait.Until(t, "there are supporters on the site", func() bool { return len(p.thanks()) == 7 })
 }

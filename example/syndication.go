@@ -324,15 +324,12 @@ func (s *syndication) status() map[string]any {
 	return status
 }
 
-// adminHandlers are what operators can see and do. Only the instance that builds
-// does anything.
-func (h *host) adminHandlers() map[string]http.Handler {
-	if h.syndicator == nil {
-		return nil
-	}
-	all := h.syndicator.AdminHandler()
+// handlers are the page and the API of announcements. Only the instance that
+// builds takes commands.
+func (s *syndication) handlers(site *xesite.Site) map[string]http.Handler {
+	all := s.AdminHandler()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		st := h.site.Status()
+		st := site.Status()
 		if r.Method != http.MethodGet && r.Method != http.MethodHead && st.Builder != st.Instance {
 			w.Header().Set("Retry-After", "5")
 			w.Header().Set("Content-Type", "application/json")

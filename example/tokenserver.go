@@ -32,6 +32,7 @@ import (
 type tokenServer struct {
 	keeperFlags
 	bind, dataDir, clientsFile string
+	bearer                     []xesite.Secret
 	twirp                      bool
 	logLevel                   slog.Level
 
@@ -43,7 +44,8 @@ func (t *tokenServer) flags() *flag.FlagSet {
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&t.bind, "bind", "127.0.0.1:8080", "`address` to listen on, or unix: and the path of a socket")
 	fs.StringVar(&t.dataDir, "data-dir", "./var", "`directory` for the tokens")
-	fs.StringVar(&t.clientsFile, "token-server-clients", "", "`file` of who may ask: a line each, with a name and the hash of a bearer token, see example patreon hash")
+	secretVar(fs, "patreon-saasproxy-token", "bearer token of who may ask", func(secrets []xesite.Secret) { t.bearer = append(t.bearer, secrets...) })
+	fs.StringVar(&t.clientsFile, "token-server-clients", "", "`file` of who else may ask: a line each, with a name and the hash of a bearer token, see example patreon hash")
 	fs.BoolVar(&t.twirp, "token-server-twirp", false, "also serve GetToken in the form of the service that this one replaces")
 	t.keeperFlags.flags(fs)
 	fs.Var(value[slog.Level]{&t.logLevel, parseLevel, "debug, info, warn or error"}, "log-level", "least `level` to log: debug, info, warn, error")
@@ -74,7 +76,7 @@ func (t *tokenServer) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	clients, err := readClients(t.clientsFile)
+	clients, err := t.clients()
 	if err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func (t *tokenServer) run(ctx context.Context, stdout io.Writer) error {
 	}
 	defer l.Close()
 	if err := server.CheckListener(l.Addr()); err != nil {
-		return fmt.Errorf("-bind %q: %w; see -token-server-clients", t.bind, err)
+		return fmt.Errorf("-bind %q: %w; see -patreon-saasproxy-token and -token-server-clients", t.bind, err)
 	}
 	fmt.Fprintf(stdout, "Token server: %s\n", l.Addr())
 	ctx, stop := context.WithCancel(ctx)
@@ -150,6 +152,20 @@ func listenOrSocket(bind string) (net.Listener, error) {
 	return l, nil
 }
 
+// clients are who may ask: whoever has the token of the flag, and those in the
+// file.
+func (t *tokenServer) clients() ([]patreon.TokenClient, error) {
+	clients, err := readClients(t.clientsFile)
+	if err != nil || len(t.bearer) == 0 {
+		return clients, err
+	}
+	site := patreon.TokenClient{Name: "site"}
+	for _, token := range t.bearer {
+		site.SHA256 = append(site.SHA256, patreon.HashToken(token))
+	}
+	return append(clients, site), nil
+}
+
 // readClients reads who may ask: a line for each token, with the name of a client
 // and a hash. A client may have two, while it changes from one to the other.
 func readClients(path string) ([]patreon.TokenClient, error) {
@@ -196,7 +212,7 @@ func (t *tokenServer) reload(ctx context.Context, hup <-chan os.Signal, server *
 			return
 		case <-hup:
 		}
-		clients, err := readClients(t.clientsFile)
+		clients, err := t.clients()
 		if err == nil && len(clients) > 0 {
 			err = server.SetClients(clients)
 		}

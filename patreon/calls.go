@@ -43,7 +43,8 @@ func (c *Client) Campaign(ctx context.Context, id CampaignID, q Query) (Campaign
 // as far as it was understood; a loop that goes on gets the others. Any other
 // error is the last. Of these, one that matches [ErrIncomplete] says that the
 // listing came to an end, and that some are missing. A loop that breaks stops the
-// listing.
+// listing. What is wrong with a resource that a member is related to is told by
+// [One.Get] and [Many.All].
 func (c *Client) Members(ctx context.Context, campaign CampaignID, q Query) iter.Seq2[Member, error] {
 	l, err := c.members(campaign, q)
 	if err != nil {

@@ -183,9 +183,9 @@ func (c *Client) another(ctx context.Context, r request, refused Token) (Token, 
 		return Token{}, false
 	}
 	if err := reporter.ReportUnauthorized(ctx, refused); err != nil {
-		// The caller gets Patreon's error, of which this is no part.
+		// The caller gets Patreon's error, of which this is no part. There may be
+		// another token all the same.
 		c.log.WarnContext(ctx, "patreon: access token refused, and the report of it failed", "request", r.name(), "err", err)
-		return Token{}, false
 	}
 	token, err := c.token(ctx, r)
 	if err != nil || token.Access == refused.Access {

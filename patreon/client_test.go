@@ -20,6 +20,7 @@ import (
 
 	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/patreon"
+	"xeiaso.net/site/patreon/patreontest"
 )
 
 const testToken = "made-up-access-token"
@@ -303,7 +304,7 @@ func TestATokenWithoutAReplacementIsNotTriedAgain(t *testing.T) {
 	for name, tokens := range map[string]patreon.TokenSource{
 		"static":        patreon.StaticToken("old-token"),
 		"same":          &changing{tokens: []string{"old-token"}},
-		"report failed": &changing{tokens: []string{"old-token", "new-token"}, err: errors.New("no")},
+		"report failed": &changing{tokens: []string{"old-token"}, err: errors.New("no")},
 	} {
 		var n atomic.Int32
 		c := newClient(t, tokenCheck("new-token", false, &n, answers(someone)), func(cfg *patreon.ClientConfig) { cfg.Tokens = tokens })
@@ -311,6 +312,14 @@ func TestATokenWithoutAReplacementIsNotTriedAgain(t *testing.T) {
 		if !errors.Is(err, patreon.ErrUnauthorized) || n.Load() != 1 {
 			t.Errorf("%s: %v after %d requests", name, err, n.Load())
 		}
+	}
+	// A report that fails is no reason not to ask.
+	var reports atomic.Int32
+	late := newClient(t, tokenCheck("new-token", false, &reports, answers(someone)), func(cfg *patreon.ClientConfig) {
+		cfg.Tokens = &changing{tokens: []string{"old-token", "new-token"}, err: errors.New("no")}
+	})
+	if _, err := late.Identity(t.Context(), patreon.Query{}); err != nil || reports.Load() != 2 {
+		t.Errorf("after a report that failed: %v after %d requests", err, reports.Load())
 	}
 	// The next one is not accepted, either: that is the end.
 	var n atomic.Int32
@@ -320,6 +329,25 @@ func TestATokenWithoutAReplacementIsNotTriedAgain(t *testing.T) {
 	if _, err := c.Identity(t.Context(), patreon.Query{}); !errors.Is(err, patreon.ErrUnauthorized) || n.Load() != 2 {
 		t.Errorf("%v after %d requests", err, n.Load())
 	}
+}
+
+func TestManyMayUseAClientAtOnce(t *testing.T) {
+	w := newWorld(t, patreontest.Config{PageSize: 10}, nil)
+	w.FillMembers(string(w.campaign), 30)
+	old, _ := w.Current("app", w.creator)
+	now := w.Portal("app", w.creator)
+	tokens := &changing{tokens: []string{old.AccessToken, now.AccessToken}}
+	c := newClient(t, w.Server, func(cfg *patreon.ClientConfig) { cfg.Tokens = tokens })
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			s, err := c.CollectMembers(t.Context(), w.campaign, patreon.Query{})
+			if err != nil || len(s.Members) != 30 {
+				t.Errorf("%d members: %v", len(s.Members), err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestATokenSourceThatFailsIsNotAskedAgainAndAgain(t *testing.T) {

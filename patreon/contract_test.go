@@ -347,11 +347,7 @@ func (c contract) checkQuery(t *testing.T, template string, query url.Values) {
 }
 
 func TestRequestsAndAnswersOfTheFakeAreThoseOfTheContract(t *testing.T) {
-	spec := openapi.Load(t, "patreon-openapi.json")
-	spec.Errors = "errors"
-	// These are not what Patreon's own documentation shows.
-	spec.Forgive = []string{"$.meta", "$.data.attributes.last_attempted_at", "$.data[].attributes.last_attempted_at", "$.data.attributes.url", "$.data[].attributes.url"}
-	spec.Responses = map[string]string{"createWebhook": "webhookResponse"}
+	spec := openapi.LoadPatreon(t)
 	w := newWorld(t, patreontest.Config{PageSize: 5}, nil)
 	w.FillMembers(string(w.campaign), 12)
 	post := w.AddPost(patreontest.Post{Campaign: string(w.campaign), Title: "Ink"})

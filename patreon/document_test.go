@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -267,5 +268,96 @@ func TestResourcesSurviveJSON(t *testing.T) {
 		if again.User.ID() != m.User.ID() || !slices.Equal(again.CurrentlyEntitledTiers.IDs(), m.CurrentlyEntitledTiers.IDs()) {
 			t.Errorf("the relationships of %q are others", m.ID)
 		}
+	}
+}
+
+func TestRelatedResourcesOfAllTypesAreFound(t *testing.T) {
+	w := newWorld(t, patreontest.Config{}, nil)
+	w.AddTier(patreontest.Tier{Campaign: string(w.campaign), Title: "Nib"})
+	c, err := w.Campaign(t.Context(), w.campaign, patreon.Query{Include: []string{"benefits", "creator", "goals", "tiers", "live_access_rules"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tiers, err := c.Tiers.All()
+	if err != nil || len(tiers) != 1 || tiers[0].Title.Or("") != "Nib" {
+		t.Errorf("tiers %v: %v", tiers, err)
+	}
+	if u, err := c.Creator.Get(); err != nil || u.FullName.Or("") != "Wren Quillon" {
+		t.Errorf("creator %v: %v", u.FullName, err)
+	}
+	d, err := patreon.ParseDocument([]byte(`{"data":{"type":"badge","id":"1"},"included":[
+		{"type":"address","id":"1"},{"type":"benefit","id":"1"},{"type":"client","id":"1","attributes":{"client_secret":"s3cret"}},
+		{"type":"deliverable","id":"1"},{"type":"goal","id":"1","attributes":{"title":"x"}},{"type":"media","id":"1"},
+		{"type":"pledge-event","id":"1"},{"type":"post","id":"1"},{"type":"webhook","id":"1","attributes":{"secret":null}},
+		{"type":"webhook","id":"1","attributes":{"uri":"second"}},{"type":"media"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for of, want := range map[patreon.Type]any{
+		patreon.TypeAddress:     patreon.Address{ID: "1"},
+		patreon.TypeBenefit:     patreon.Benefit{ID: "1"},
+		patreon.TypeClient:      patreon.OAuthClient{ID: "1", ClientSecret: "s3cret"},
+		patreon.TypeDeliverable: patreon.Deliverable{ID: "1"},
+		patreon.TypeGoal:        patreon.Goal{ID: "1", Extras: patreon.Extras{Extra: map[string]json.RawMessage{"title": json.RawMessage(`"x"`)}}},
+		patreon.TypeMedia:       patreon.Media{ID: "1"},
+		patreon.TypePledgeEvent: patreon.PledgeEvent{ID: "1"},
+		patreon.TypePost:        patreon.Post{ID: "1"},
+		patreon.TypeWebhook:     patreon.Webhook{ID: "1"},
+	} {
+		got, err := d.Included(patreon.Ref{Type: of, ID: "1"})
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s is %v: %v", of, got, err)
+		}
+	}
+	if _, err := d.Included(patreon.Ref{Type: patreon.TypeUser, ID: "1"}); !errors.Is(err, patreon.ErrNotIncluded) {
+		t.Errorf("a user who is not there: %v", err)
+	}
+}
+
+func TestAttributesAreComparedByValue(t *testing.T) {
+	utc := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	for _, tt := range []struct {
+		got, want bool
+		what      string
+	}{
+		{patreon.Some(utc).Equal(patreon.Some(utc.In(time.FixedZone("", 3600)))), true, "the same time elsewhere"},
+		{patreon.Some([]string{"a"}).Equal(patreon.Some([]string{"a"})), true, "equal lists"},
+		{patreon.Some(0).Equal(patreon.Some(1)), false, "other numbers"},
+		{patreon.Some(0).Equal(patreon.Null[int]()), false, "zero and null"},
+		{patreon.Null[int]().Equal(patreon.Opt[int]{}), false, "null and absent"},
+		{patreon.Null[int]().Equal(patreon.Null[int]()), true, "nulls"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s: %t", tt.what, tt.got)
+		}
+	}
+	if got := patreon.Some("x").String() + patreon.Null[string]().String(); got != "xnull" {
+		t.Errorf("they are %q", got)
+	}
+}
+
+func TestRelationshipsSurviveJSON(t *testing.T) {
+	const body = `{"id":"1","user":{"type":"user","id":"2"},"address":null,"currently_entitled_tiers":[{"type":"tier","id":"3"}],
+		"relations":{"badge":{"type":"badge","id":"4"},"badges":[{"type":"badge","id":"5"}],"none":null}}`
+	var m patreon.Member
+	if err := json.Unmarshal([]byte(body), &m); err != nil {
+		t.Fatal(err)
+	}
+	if refs := m.Relations["badges"].Refs(); len(refs) != 1 || refs[0] != (patreon.Ref{Type: "badge", ID: "5"}) {
+		t.Errorf("badges %v", refs)
+	}
+	if _, err := m.User.Get(); !errors.Is(err, patreon.ErrNotIncluded) || m.User.ID() != "2" {
+		t.Errorf("user %q: %v", m.User.ID(), err)
+	}
+	if _, err := m.Relations["badges"].All(); !errors.Is(err, patreon.ErrNotIncluded) {
+		t.Errorf("badges: %v", err)
+	}
+	encoded, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want any
+	if json.Unmarshal(encoded, &got) != nil || json.Unmarshal([]byte(body), &want) != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%s, want %s", encoded, body)
 	}
 }

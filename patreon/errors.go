@@ -67,6 +67,12 @@ type Error struct {
 	HTML bool
 }
 
+// What a [TokenServer] calls its errors that mean something to a program.
+const (
+	nameLineageLost = "lineage_lost"
+	nameNoTokens    = "no_tokens"
+)
+
 // Error returns one line.
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -112,6 +118,10 @@ func (e *Error) Is(target error) bool {
 		return e.Status == http.StatusTooManyRequests
 	case ErrUnavailable:
 		return e.Status >= 500
+	case ErrLineageLost: // as a [TokenServer] says it, and likewise the next
+		return e.Name == nameLineageLost
+	case ErrNoTokens:
+		return e.Name == nameNoTokens
 	}
 	return false
 }

@@ -241,11 +241,15 @@ func text(v any) string {
 // maxText is how much of a server's text is quoted, in bytes.
 const maxText = 300
 
+// shortest is how long a secret is at least that is cut out, in bytes. Shorter
+// ones are parts of many words.
+const shortest = 4
+
 // scrub makes a text of a server fit for one line of a log, and cuts out secrets
 // that it may have echoed.
 func scrub(s string, secrets []string) string {
 	for _, secret := range secrets {
-		if secret != "" {
+		if len(secret) >= shortest {
 			s = strings.ReplaceAll(s, secret, "[redacted]")
 		}
 	}

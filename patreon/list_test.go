@@ -162,6 +162,53 @@ func TestOneWhoIsPassedOverMakesASnapshotIncomplete(t *testing.T) {
 	}
 }
 
+func TestOnlyTheCursorOfALinkIsUsed(t *testing.T) {
+	// A request to the address itself would take the token there.
+	for link, want := range map[string]string{
+		`"https://elsewhere.example/steal?page%5Bcursor%5D=abc&x=y"`:           "abc",
+		`{"href":"/api/oauth2/v2/campaigns/1/members?page%5Bcursor%5D=a%2Bb"}`: "a+b",
+	} {
+		s := answers(
+			`{"data":[{"type":"member","id":"a"}],"meta":{"total":2},"links":{"next":`+link+`}}`,
+			`{"data":[{"type":"member","id":"b"}],"meta":{"total":2},"links":{"next":null}}`,
+		)
+		snapshot, err := newClient(t, s, nil).CollectMembers(t.Context(), "1", patreon.Query{})
+		if err != nil || !snapshot.Complete || s.count() != 2 {
+			t.Fatalf("%d requests: %v", s.count(), err)
+		}
+		if got := s.requests[1].URL.Query().Get("page[cursor]"); got != want || s.requests[1].URL.Query().Get("x") != "" {
+			t.Errorf("%s: cursor %q, want %q", link, got, want)
+		}
+	}
+}
+
+func TestPagesThatCannotBeUnderstoodEndAListing(t *testing.T) {
+	for page, text := range map[string]string{
+		`{"data":[{"type":"member","id":"b"}],"links":{"next":"https://x.example/?cursor=1"}}`: "the link to the next page has no cursor",
+		`{"data":[{"type":"member","id":"b"}],"meta":{"pagination":{"cursors":{"next":5}}}}`:   "a number in place of a string",
+		`{"data":[{"type":"member","id":"b"}],"meta":{"pagination":{"total":"2"}}}`:            "the total is a string in place of a number",
+		`{"data":{"type":"member","id":"b"}}`:                                                  "data: an object in place of a list",
+		`{"data":[{"type":"member","id":"b"`:                                                   "unexpected end of JSON input",
+		`{"data":[{"type":"member","id":"b"}],"included":"x"}`:                                 "included: a string in place of a list",
+		`{"errors":[{"title":"with a good status"}]}`:                                          "it has no data",
+	} {
+		s := answers(`{"data":[{"type":"member","id":"a"}],"meta":{"pagination":{"total":2,"cursors":{"next":"x"}}}}`, page)
+		snapshot, err := newClient(t, s, nil).CollectMembers(t.Context(), "1", patreon.Query{})
+		if snapshot.Complete || len(snapshot.Members) != 1 || !errors.Is(err, patreon.ErrMalformed) || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: snapshot of %d, complete %t: %v", page, len(snapshot.Members), snapshot.Complete, err)
+		}
+	}
+}
+
+func TestThingsThatAreNoMembersAreToldOneByOne(t *testing.T) {
+	s := answers(`{"data":[{"type":"member","id":"a"},{"type":"post","id":"b"},{"type":"member"},{"type":"member","id":7},5,null,{"id":"c"},{"type":"member","id":""},
+		{"type":"member","id":"d"}],"meta":{"pagination":{"total":2,"cursors":{"next":null}}}}`)
+	snapshot, err := newClient(t, s, nil).CollectMembers(t.Context(), "1", patreon.Query{})
+	if snapshot.Complete || len(snapshot.Members) != 2 || len(snapshot.Malformed) != 7 || !errors.Is(err, patreon.ErrMalformed) {
+		t.Errorf("snapshot of %d, %d malformed, complete %t: %v", len(snapshot.Members), len(snapshot.Malformed), snapshot.Complete, err)
+	}
+}
+
 func TestAnOlderPageThatComesAgainIsALoop(t *testing.T) {
 	pages := make([]string, 3)
 	for i := range pages {

@@ -94,6 +94,11 @@ func (s *TokenServer) serveProxy(w http.ResponseWriter, r *http.Request) int {
 func (s *TokenServer) proxyError(w http.ResponseWriter, r *http.Request, err error) int {
 	e, ok := errors.AsType[*Error](err)
 	switch {
+	case isNoToken(err):
+		s.log.WarnContext(r.Context(), "patreon: no token for the proxy", "err", err)
+		w.Header().Set("Retry-After", "60")
+		name, detail := whyNoToken(err)
+		return answerProblem(w, http.StatusServiceUnavailable, name, detail)
 	case ok && (e.Status < 400 || e.HTML), !ok && !errors.Is(err, errBudget):
 		s.log.WarnContext(r.Context(), "patreon: the proxy has no answer", "err", err)
 		w.Header().Set("Retry-After", "30")
@@ -116,6 +121,17 @@ func answerProblem(w http.ResponseWriter, code int, name, detail string) int {
 		Title  string `json:"title"`
 	}
 	return answerJSON(w, code, map[string][]problem{"errors": {{name, detail, strconv.Itoa(code), http.StatusText(code)}}})
+}
+
+// noTokenError is the keeper's. There may be an [*Error] in it, which is about
+// the token endpoint and no answer to what was asked.
+type noTokenError struct{ error }
+
+func (n noTokenError) Unwrap() error { return n.error }
+
+func isNoToken(err error) bool {
+	_, ok := errors.AsType[noTokenError](err)
+	return ok
 }
 
 // errBudget is why a request is not made.
@@ -158,7 +174,7 @@ func (p *proxy) get(ctx context.Context, r request) (*keptAnswer, error) {
 // Patreon says that things are otherwise now.
 func mayPass(err error) bool {
 	e, ok := errors.AsType[*Error](err)
-	return !ok || e.HTML || e.Status >= 500 || e.Status == http.StatusUnauthorized || e.Status == http.StatusTooManyRequests || e.Status < 400
+	return !ok || isNoToken(err) || e.HTML || e.Status >= 500 || e.Status == http.StatusUnauthorized || e.Status == http.StatusTooManyRequests || e.Status < 400
 }
 
 // proxyTimeout bounds one request of the proxy.
@@ -184,7 +200,7 @@ func (p *proxy) fly(ctx context.Context, key string, r request, f *fetching) {
 func (p *proxy) call(ctx context.Context, r request) (*response, error) {
 	t, err := p.keeper.Token(ctx)
 	if err != nil {
-		return nil, err
+		return nil, noTokenError{err}
 	}
 	answer, err := p.callWith(ctx, r, t)
 	if !errors.Is(err, ErrUnauthorized) || p.keeper.ReportUnauthorized(ctx, t) != nil {
@@ -222,10 +238,16 @@ func (p *proxy) spend(now time.Time) bool {
 
 // keep remembers an answer, and forgets the oldest ones when there are too many.
 func (p *proxy) keep(key string, answer *keptAnswer) {
-	if len(answer.response.body) > maxKept/4 {
+	p.drop(key)
+	limit := max(p.freshFor, p.staleFor)
+	for k, kept := range p.kept { // there are people's names in them
+		if time.Since(kept.at) >= limit {
+			p.drop(k)
+		}
+	}
+	if limit <= 0 || len(answer.response.body) > maxKept/4 {
 		return
 	}
-	p.drop(key)
 	p.kept[key] = answer
 	p.size += len(answer.response.body) + len(key)
 	for p.size > maxKept {

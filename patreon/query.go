@@ -4,6 +4,7 @@
 package patreon
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -72,14 +73,14 @@ func (s selection) values(q Query) (url.Values, []askedFor, error) {
 	maps.Copy(fields, q.Fields)
 	values := url.Values{}
 	for t, names := range fields {
-		if err := checkNames("fields", string(t), names); err != nil {
+		if err := cmp.Or(checkName("fields", string(t)), checkNames("fields", names)); err != nil {
 			return nil, nil, err
 		}
 		if len(names) > 0 {
 			values.Set("fields["+string(t)+"]", strings.Join(names, ","))
 		}
 	}
-	if err := checkNames("include", "include", include); err != nil {
+	if err := checkNames("include", include); err != nil {
 		return nil, nil, err
 	}
 	if len(include) > 0 {
@@ -94,7 +95,7 @@ func (s selection) page(q Query, include []string, values url.Values) error {
 		return nil
 	}
 	if q.Sort != "" {
-		if err := checkNames("sort", "sort", []string{q.Sort}); err != nil {
+		if err := checkName("sort", q.Sort); err != nil {
 			return err
 		}
 		values.Set("sort", q.Sort)
@@ -115,15 +116,22 @@ func (s selection) page(q Query, include []string, values url.Values) error {
 	return nil
 }
 
-// checkNames refuses what would be another parameter's value, or two names.
-func checkNames(parameter, of string, names []string) error {
-	for _, name := range append(names, of) {
-		strange := strings.ContainsFunc(name, func(r rune) bool {
-			return r == ',' || r == '[' || r == ']' || unicode.IsSpace(r) || unicode.IsControl(r)
-		})
-		if name == "" || strange {
-			return fmt.Errorf("patreon: %s: %q is not a name", parameter, name)
+func checkNames(parameter string, names []string) error {
+	for _, name := range names {
+		if err := checkName(parameter, name); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// checkName refuses what would be another parameter, or two names.
+func checkName(parameter, name string) error {
+	strange := strings.ContainsFunc(name, func(r rune) bool {
+		return r == ',' || r == '[' || r == ']' || unicode.IsSpace(r) || unicode.IsControl(r)
+	})
+	if name == "" || strange {
+		return fmt.Errorf("patreon: Query: %s: %q is not a name", parameter, name)
 	}
 	return nil
 }

@@ -260,7 +260,7 @@ func (k *Keeper) checkClock(ctx context.Context, g grant) {
 	k.skew = g.skew
 	k.mu.Unlock()
 	if g.skew.Abs() > maxSkew {
-		k.log.WarnContext(ctx, "patreon: the local clock is wrong, or Patreon's is", "difference", g.skew.Round(time.Second))
+		k.log.WarnContext(ctx, "patreon: the local clock is wrong, or Patreon's is", "difference", g.skew.Round(time.Second).String())
 	}
 }
 

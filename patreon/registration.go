@@ -4,6 +4,7 @@
 package patreon
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,10 +56,14 @@ type Registration struct {
 	cfg RegistrationConfig
 	log *slog.Logger
 
+	looking sync.Mutex // held while Patreon is asked
+	reading sync.Mutex // held while Secrets reads the store
+
 	mu      sync.Mutex // guards what follows
 	known   *hooked
+	readAt  time.Time // when Secrets has read the store
+	readErr error     // what came of it
 	status  RegistrationStatus
-	looking sync.Mutex // held while Patreon is asked
 }
 
 // RegistrationStatus tells how a webhook is.
@@ -108,6 +113,9 @@ func NewRegistration(cfg RegistrationConfig) (*Registration, error) {
 	if cfg.Triggers == nil {
 		cfg.Triggers = MemberTriggers()
 	}
+	if cfg.Every < 0 {
+		return nil, errors.New("patreon: RegistrationConfig.Every is negative")
+	}
 	setDefault(&cfg.Every, time.Hour)
 	logger := cfg.Logger
 	if logger == nil {
@@ -128,15 +136,18 @@ func (g *Registration) Status() RegistrationStatus {
 	return g.status
 }
 
+// secretsFresh is for how long Secrets does not read the store again. Anybody
+// can send deliveries that are none, and each would cost a reading.
+const secretsFresh = time.Second
+
+// secretsTimeout is how long that may take. Patreon does not wait for long.
+const secretsTimeout = 3 * time.Second
+
 // Secrets returns what deliveries may be signed with, for
-// [WebhookConfig.Secrets]. There are none before the webhook is registered.
+// [WebhookConfig.Secrets]. There are none before the webhook is registered. While
+// the store cannot be read, they are those that were known last.
 func (g *Registration) Secrets(ctx context.Context) ([]Secret, error) {
-	known, _, err := g.load(ctx) // another process may have registered it
-	if err != nil {
-		g.mu.Lock()
-		known = g.known
-		g.mu.Unlock()
-	}
+	known, err := g.look(ctx)
 	if known == nil {
 		return nil, err
 	}
@@ -147,20 +158,44 @@ func (g *Registration) Secrets(ctx context.Context) ([]Secret, error) {
 	return secrets, nil
 }
 
+// look returns the record as it is, or was a moment ago: another process may
+// have registered the webhook. The error is about the store, if nothing is known.
+func (g *Registration) look(ctx context.Context) (*hooked, error) {
+	g.reading.Lock()
+	defer g.reading.Unlock()
+	g.mu.Lock()
+	known, readErr, fresh := g.known, g.readErr, !g.readAt.IsZero() && time.Since(g.readAt) < secretsFresh
+	g.mu.Unlock()
+	if !fresh {
+		// The next one must not wait for a store that hangs, nor be told that this
+		// one has left.
+		timed, cancel := context.WithTimeout(context.WithoutCancel(ctx), secretsTimeout)
+		defer cancel()
+		_, _, readErr = g.load(timed)
+		g.mu.Lock()
+		known, g.readErr, g.readAt = g.known, readErr, time.Now()
+		g.mu.Unlock()
+	}
+	if known != nil {
+		return known, nil
+	}
+	return nil, readErr
+}
+
 // Run looks after the webhook until ctx ends, and returns nil then.
 func (g *Registration) Run(ctx context.Context) error {
 	const soonest = 10 * time.Second
-	for wait := soonest; ; {
+	for retry := soonest; ; {
+		wait := g.cfg.Every
 		if err := g.Reconcile(ctx); err == nil {
-			wait = g.cfg.Every
+			retry = soonest
 		} else if ctx.Err() == nil {
-			g.log.WarnContext(ctx, "patreon: the webhook is not looked after", "err", err, "again_in", wait)
+			wait = min(retry, g.cfg.Every)
+			retry = min(2*retry, g.cfg.Every, 10*time.Minute)
+			g.log.WarnContext(ctx, "patreon: the webhook is not looked after", "err", err, "again_in", wait.String())
 		}
 		if !pause(ctx, wait) {
 			return nil
-		}
-		if wait != g.cfg.Every {
-			wait = min(2*wait, g.cfg.Every)
 		}
 	}
 }
@@ -170,9 +205,6 @@ func (g *Registration) Reconcile(ctx context.Context) error {
 	g.looking.Lock()
 	defer g.looking.Unlock()
 	w, err := g.reconcile(ctx)
-	if errors.Is(err, ErrForbidden) {
-		err = fmt.Errorf("%w; the token needs the scope w:campaigns.webhook", err)
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.status.Problem = ""; err != nil {
@@ -184,16 +216,31 @@ func (g *Registration) Reconcile(ctx context.Context) error {
 }
 
 func (g *Registration) reconcile(ctx context.Context) (Webhook, error) {
-	known, _, err := g.load(ctx)
-	if err != nil {
+	// A store that does not answer is noticed before anything is registered.
+	if _, _, err := g.load(ctx); err != nil {
 		return Webhook{}, err
 	}
 	campaign := g.cfg.Campaign
 	if campaign == "" {
+		var err error
 		if campaign, err = onlyCampaign(ctx, g.cfg.Client); err != nil {
-			return Webhook{}, err
+			return Webhook{}, needsScope(err, "campaigns")
 		}
 	}
+	w, err := g.tend(ctx, campaign)
+	return w, needsScope(err, "w:campaigns.webhook")
+}
+
+// needsScope names the scope that a token most likely lacks.
+func needsScope(err error, scope string) error {
+	if errors.Is(err, ErrForbidden) {
+		return fmt.Errorf("%w; the token needs the scope %s", err, scope)
+	}
+	return err
+}
+
+// tend has there be one webhook, as it is wanted.
+func (g *Registration) tend(ctx context.Context, campaign CampaignID) (Webhook, error) {
 	ours, err := g.list(ctx, campaign)
 	if err != nil {
 		return Webhook{}, err
@@ -201,12 +248,9 @@ func (g *Registration) reconcile(ctx context.Context) (Webhook, error) {
 	if len(ours) == 0 {
 		return g.create(ctx, campaign)
 	}
+	// Every process takes the same one, whatever the store has: two that remove
+	// each other's would leave none.
 	w := ours[0]
-	for _, other := range ours {
-		if other.ID == known.Webhook {
-			w = other
-		}
-	}
 	// Known before anything is sent that was signed with it.
 	if err := g.keep(ctx, w); err != nil {
 		return Webhook{}, err
@@ -229,6 +273,9 @@ func (g *Registration) list(ctx context.Context, campaign CampaignID) ([]Webhook
 			ours = append(ours, w)
 		}
 	}
+	slices.SortFunc(ours, func(a, b Webhook) int {
+		return cmp.Or(cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID)) // as numbers
+	})
 	return ours, nil
 }
 
@@ -292,24 +339,29 @@ func (g *Registration) removeOthers(ctx context.Context, ours []Webhook, w Webho
 	return nil
 }
 
-// load returns the record; it is empty if there is none.
+// load returns the record. If there is none, or it is damaged, it is what was
+// known before, or else empty: secrets of deliveries that are under way are not
+// forgotten because of a store.
 func (g *Registration) load(ctx context.Context) (*hooked, []byte, error) {
 	raw, err := load(ctx, g.cfg.Store, g.cfg.Key)
 	if err != nil {
 		return nil, nil, err
 	}
 	r := &hooked{}
-	if raw != nil {
-		if json.Unmarshal(raw, r) != nil {
-			// Patreon tells the secret again.
-			g.log.ErrorContext(ctx, "patreon: the record of the webhook is damaged, and made anew", "key", g.cfg.Key)
-			r = &hooked{}
-		}
-		g.mu.Lock()
+	damaged := raw != nil && (json.Unmarshal(raw, r) != nil || len(r.Secrets) == 0)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case raw != nil && !damaged:
 		g.known = r
-		g.mu.Unlock()
+		return r, raw, nil
+	case damaged: // Patreon tells the secret again
+		g.log.ErrorContext(ctx, "patreon: the record of the webhook is damaged, and made anew", "key", g.cfg.Key)
 	}
-	return r, raw, nil
+	if g.known != nil {
+		return g.known, raw, nil
+	}
+	return &hooked{}, raw, nil
 }
 
 // keep writes the webhook and its secret into the store.
@@ -323,7 +375,7 @@ func (g *Registration) keep(ctx context.Context, w Webhook) error {
 		if err != nil {
 			return err
 		}
-		if r.Webhook == w.ID && r.URI == g.cfg.URI && len(r.Secrets) > 0 && r.Secrets[0] == secret {
+		if r.is(raw) && r.Webhook == w.ID && r.URI == g.cfg.URI && len(r.Secrets) > 0 && r.Secrets[0] == secret {
 			return nil
 		}
 		next := hooked{version: r.next(), Webhook: w.ID, URI: g.cfg.URI, Secrets: []string{secret}}
@@ -343,4 +395,11 @@ func (g *Registration) keep(ctx context.Context, w Webhook) error {
 			return nil
 		}
 	}
+}
+
+// is reports whether raw is the record, and not what is known in place of one
+// that is missing or damaged.
+func (r *hooked) is(raw []byte) bool {
+	var stored hooked
+	return raw != nil && json.Unmarshal(raw, &stored) == nil && stored.version == r.version
 }

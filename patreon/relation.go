@@ -112,7 +112,7 @@ func (m Many[T, ID]) All() ([]T, error) {
 		}
 		all = append(all, one)
 	}
-	return all, errors.Join(errs...)
+	return all, inOneLine(errs)
 }
 
 // MarshalJSON returns a list of types and ids, or null.

@@ -51,12 +51,21 @@ type RemoteTokenSource struct {
 
 	mu       sync.Mutex // guards what follows
 	known    Token
-	since    time.Time // when known came
+	since    time.Time // when known came; zero if the server has another
 	flight   *flight
+	begun    time.Time // when flight began
 	failures int
 	next     time.Time // no request before
 	problem  error
+	told     Token     // what was reported last; Generation is the newest then
+	toldAt   time.Time // when
+
+	reporting chan struct{} // held while a report is under way
 }
+
+// remotePatience is how long a token that lasts is held back while the server is
+// asked whether there is another. One that hangs must not hold everybody up.
+const remotePatience = 5 * time.Second
 
 // remoteFresh is for how long a token is given out before the server is asked
 // whether there is another.
@@ -79,7 +88,7 @@ func NewRemoteTokenSource(cfg RemoteConfig) (*RemoteTokenSource, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &RemoteTokenSource{cfg: cfg, endpoint: endpoint, log: logger}, nil
+	return &RemoteTokenSource{cfg: cfg, endpoint: endpoint, log: logger, reporting: make(chan struct{}, 1)}, nil
 }
 
 // NewRemoteClient returns a client that reads through the proxy of a
@@ -106,26 +115,42 @@ func (s *RemoteTokenSource) Format(f fmt.State, _ rune) {
 	io.WriteString(f, "patreon.RemoteTokenSource("+s.endpoint.base.Host+")")
 }
 
-// Token implements [TokenSource].
+// Token implements [TokenSource]. Errors match [ErrLineageLost] and [ErrNoTokens]
+// where the server says so, and [ErrUnauthorized] where it does not know the
+// bearer token.
 func (s *RemoteTokenSource) Token(ctx context.Context) (Token, error) {
 	for {
-		t, f, err := s.best(ctx)
+		t, f, left, err := s.best(ctx)
 		if f == nil {
 			return t, err
 		}
-		select {
-		case <-f.done:
-		case <-ctx.Done():
-			if t.Access != "" {
-				return t, nil
-			}
-			return Token{}, fmt.Errorf("patreon: wait for the token server: %w", context.Cause(ctx))
+		if done, err := await(ctx, f, left); done {
+			continue
+		} else if t.Access == "" && err != nil {
+			return Token{}, fmt.Errorf("patreon: wait for the token server: %w", err)
 		}
+		return t, nil
 	}
 }
 
-// best returns what is known, and a request to wait for if there may be better.
-func (s *RemoteTokenSource) best(ctx context.Context) (Token, *flight, error) {
+// await waits for a request, for as long as is left, and reports whether it has
+// ended.
+func await(ctx context.Context, f *flight, left time.Duration) (done bool, err error) {
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return true, nil
+	case <-timer.C:
+		return false, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	}
+}
+
+// best returns what is known, and a request to wait for if there may be better,
+// with for how long.
+func (s *RemoteTokenSource) best(ctx context.Context) (Token, *flight, time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
@@ -135,17 +160,21 @@ func (s *RemoteTokenSource) best(ctx context.Context) (Token, *flight, error) {
 	}
 	switch {
 	case t.Access != "" && now.Sub(s.since) < remoteFresh:
-		return t, nil, nil
+		return t, nil, 0, nil
 	case s.flight == nil && now.Before(s.next):
 		if t.Access != "" {
-			return t, nil, nil
+			return t, nil, 0, nil
 		}
-		return Token{}, nil, s.problem
+		return Token{}, nil, 0, s.problem
 	case s.flight == nil:
-		s.flight = &flight{done: make(chan struct{})}
+		s.flight, s.begun = &flight{done: make(chan struct{})}, now
 		go s.fly(context.WithoutCancel(ctx), s.flight)
 	}
-	return t, s.flight, nil
+	left := s.cfg.Timeout + time.Second // it ends by itself
+	if t.Access != "" {
+		left = max(0, remotePatience-now.Sub(s.begun))
+	}
+	return t, s.flight, left, nil
 }
 
 // fly asks the server once.
@@ -162,7 +191,7 @@ func (s *RemoteTokenSource) fly(ctx context.Context, f *flight) {
 		return
 	}
 	s.failures++
-	s.problem = fmt.Errorf("the token server: %w", err)
+	s.problem = err
 	s.next = time.Now().Add(min(time.Second<<min(s.failures-1, 6), time.Minute))
 	s.log.Warn("patreon: the token server does not answer as it should", "err", err, "token_until", s.known.Expires)
 }
@@ -182,7 +211,7 @@ func (s *RemoteTokenSource) ask(ctx context.Context) (Token, error) {
 	begun := time.Now()
 	answer, err := s.endpoint.do(ctx, s.request(http.MethodGet, "/v1/token", nil))
 	if err != nil {
-		return Token{}, serverError(answer, err)
+		return Token{}, err
 	}
 	var doc given
 	if err := json.Unmarshal(answer.body, &doc); err != nil || !isToken(doc.AccessToken) || doc.ExpiresIn <= 0 {
@@ -193,43 +222,61 @@ func (s *RemoteTokenSource) ask(ctx context.Context) (Token, error) {
 	return Token{Access: Secret(doc.AccessToken), Expires: expires, Generation: doc.Generation, Scope: doc.Scope}, nil
 }
 
-// serverError makes the sentinel of what a token server says.
-func serverError(answer *response, err error) error {
-	e, ok := errors.AsType[*Error](err)
-	if !ok || answer == nil {
-		return err
-	}
-	switch e.Name {
-	case "lineage_lost":
-		return fmt.Errorf("%w: %w", ErrLineageLost, err)
-	case "no_tokens":
-		return fmt.Errorf("%w: %w", ErrNoTokens, err)
-	}
-	return err
-}
+// reportEvery is how often the server is told that a token is not taken, of which
+// it has said that it stays: it asks Patreon once a minute at most.
+const reportEvery = 10 * time.Second
 
-// ReportUnauthorized implements [Reporter]. The server decides.
+// ReportUnauthorized implements [Reporter]. The server decides. Callers that
+// report the same token at the same time cost one request.
 func (s *RemoteTokenSource) ReportUnauthorized(ctx context.Context, token Token) error {
-	body, err := json.Marshal(map[string]uint64{"generation": token.Generation, "status": http.StatusUnauthorized})
+	select {
+	case s.reporting <- struct{}{}:
+		defer func() { <-s.reporting }()
+	case <-ctx.Done():
+		return fmt.Errorf("patreon: report a token that is not accepted: %w", context.Cause(ctx))
+	}
+	if s.isOld(token) {
+		return nil
+	}
+	newest, err := s.report(ctx, token)
 	if err != nil {
 		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told, s.toldAt = Token{Access: token.Access, Generation: newest}, time.Now()
+	if s.known.Generation != newest {
+		s.since, s.next = time.Time{}, time.Time{}
+	}
+	return nil
+}
+
+// isOld reports whether there is no need to report a token.
+func (s *RemoteTokenSource) isOld(token Token) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.known.Access != "" && s.known.Access != token.Access || // there is another
+		s.told.Access == token.Access && (s.told.Generation != token.Generation || time.Since(s.toldAt) < reportEvery)
+}
+
+// report tells the server, and returns the generation of the token that it has
+// then.
+func (s *RemoteTokenSource) report(ctx context.Context, token Token) (uint64, error) {
+	body, err := json.Marshal(map[string]uint64{"generation": token.Generation, "status": http.StatusUnauthorized})
+	if err != nil {
+		return 0, err
 	}
 	timed, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	answer, err := s.endpoint.do(timed, s.request(http.MethodPost, "/v1/token/report", body))
 	if err != nil {
-		return serverError(answer, err)
+		return 0, err
 	}
 	var doc struct {
 		Generation uint64 `json:"generation"`
 	}
-	if err := json.Unmarshal(answer.body, &doc); err != nil {
-		return fmt.Errorf("patreon: POST /v1/token/report: %w", ErrMalformed)
+	if err := json.Unmarshal(answer.body, &doc); err != nil || doc.Generation == 0 {
+		return 0, fmt.Errorf("patreon: POST /v1/token/report: %w", ErrMalformed)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known.Generation != doc.Generation {
-		s.since, s.next = time.Time{}, time.Time{}
-	}
-	return nil
+	return doc.Generation, nil
 }

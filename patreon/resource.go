@@ -138,27 +138,37 @@ func fill(r resource, id string, p parts, in *index) error {
 	f := filler{resource: r, id: id, in: in}
 	f.attributes(p.attributes)
 	f.relationships(p.relationships)
-	switch len(f.faults) {
+	return inOneLine(f.faults)
+}
+
+// inOneLine joins errors, of which there may be none.
+func inOneLine(errs []error) error {
+	switch len(errs) {
 	case 0:
 		return nil
 	case 1:
-		return f.faults[0]
+		return errs[0]
 	}
-	return fieldErrors(f.faults)
+	return severalErrors(errs)
 }
 
-// fieldErrors are several about one resource, in one line.
-type fieldErrors []error
+// severalErrors are told in one line, which does not grow with what a server
+// sends.
+type severalErrors []error
 
-func (e fieldErrors) Error() string {
-	texts := make([]string, len(e))
-	for i, err := range e {
-		texts[i] = err.Error()
+func (e severalErrors) Error() string {
+	const most = 3
+	var texts []string
+	for _, err := range e[:min(len(e), most)] {
+		texts = append(texts, err.Error())
+	}
+	if len(e) > most {
+		texts = append(texts, fmt.Sprintf("and %d more", len(e)-most))
 	}
 	return strings.Join(texts, "; ")
 }
 
-func (e fieldErrors) Unwrap() []error { return e }
+func (e severalErrors) Unwrap() []error { return e }
 
 // filler is a resource that is being decoded.
 type filler struct {

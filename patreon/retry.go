@@ -36,6 +36,9 @@ func passing(ctx context.Context, err error) bool {
 		return false
 	}
 	if e, ok := errors.AsType[*Error](err); ok {
+		if errors.Is(e, ErrLineageLost) || errors.Is(e, ErrNoTokens) { // somebody has to seed first
+			return false
+		}
 		return errors.Is(e, ErrRateLimited) || errors.Is(e, ErrUnavailable)
 	}
 	// Otherwise there was no answer, or not all of one; unless there was no token,
@@ -58,7 +61,7 @@ func (c *Client) wait(ctx context.Context, r request, try int, last error) error
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 		return last
 	}
-	c.log.WarnContext(ctx, "patreon: request failed and is tried again", "request", r.name(), "try", try+1, "wait", wait, "err", last)
+	c.log.DebugContext(ctx, "patreon: request failed and is tried again", "request", r.name(), "try", try+1, "wait", wait.String(), "err", last)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

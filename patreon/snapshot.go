@@ -32,7 +32,7 @@ type Snapshot struct {
 
 	// Malformed are the errors of members, and of what they are related to, that
 	// were not what the API promises. Each matches [ErrMalformed].
-	Malformed []error
+	Malformed []error `json:"-"`
 }
 
 // CollectMembers lists all members of a campaign. If the snapshot is not

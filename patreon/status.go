@@ -44,7 +44,7 @@ type Status struct {
 	NextTry time.Time `json:"next_try,omitzero"`
 
 	// ClockSkew is by how much Patreon's clock was ahead of the local one.
-	ClockSkew time.Duration `json:"clock_skew"`
+	ClockSkew time.Duration `json:"clock_skew_ns"`
 
 	// Refreshed, Failed and Refused count this process's calls of the token
 	// endpoint, by how they ended, StoreErrors what the store did not do.
@@ -54,7 +54,7 @@ type Status struct {
 	StoreErrors uint64 `json:"store_errors"`
 
 	// LastCall is how long the last call of the token endpoint took.
-	LastCall time.Duration `json:"last_call"`
+	LastCall time.Duration `json:"last_call_ns"`
 }
 
 // counters are of one process.

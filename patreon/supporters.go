@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"xeiaso.net/site/internal/atomicfile"
 )
@@ -56,7 +58,8 @@ type SupportersConfig struct {
 
 // Supporter is somebody who pays, as a page of thanks shows it.
 type Supporter struct {
-	// Name is what the person is called on Patreon.
+	// Name is what the person is called on Patreon, made fit for one line. It is
+	// not escaped for HTML.
 	Name string `json:"name"`
 	// Tier is the title of the highest tier; empty if there is none.
 	Tier string `json:"tier,omitzero"`
@@ -68,7 +71,8 @@ type Supporter struct {
 }
 
 // SupporterList is a list for a page of thanks: the highest tier first, in it
-// who has been there for longest, then by name.
+// who has been there for longest, then by name. Of whom it is not known since
+// when come last in their tier.
 type SupporterList struct {
 	// At is when Patreon was last read as a whole. The zero value means never.
 	At time.Time
@@ -80,6 +84,18 @@ type SupporterList struct {
 // by mistake: what Patreon does not answer, or answers in part, takes nobody
 // away, and what it says takes effect after a time of grace. It is safe for
 // concurrent use; one process at a time may have the file.
+//
+// A supporter is an active patron who is entitled to something for money, or was
+// given it, and whose last charge was neither declined, refunded nor found to be
+// fraud. One that is pending, partially refunded or part of a free trial counts.
+// Who has no name is not on the list, and neither is somebody whose account
+// Patreon does not show, for then it is not known whether the person wants to be
+// seen, until it was known once.
+//
+// Names are what people choose to be called: a page has to escape them, as any
+// text that comes from others. They are of one line, without control characters
+// and without those that turn the direction of the text after them, and of at
+// most 100 characters.
 type Supporters struct {
 	cfg SupportersConfig
 	log *slog.Logger
@@ -186,10 +202,8 @@ func (s *Supporters) open() error {
 	}
 	if err := json.Unmarshal(raw, b); err != nil || b.Schema != bookSchema {
 		// Patreon has it all, but for the time of grace.
-		s.log.Error("patreon: the list of supporters is damaged, or of a newer program; it is put aside", "path", s.cfg.Path)
-		if err := os.Rename(s.cfg.Path, s.cfg.Path+".damaged"); err != nil {
-			return fmt.Errorf("patreon: put the damaged list of supporters aside: %w", err)
-		}
+		moved := os.Rename(s.cfg.Path, s.cfg.Path+".damaged")
+		s.log.Error("patreon: the list of supporters is damaged, or of a newer program; it is put aside", "path", s.cfg.Path, "err", moved)
 		b = &book{Schema: bookSchema}
 	}
 	if b.Members == nil {
@@ -227,13 +241,18 @@ func (s *Supporters) campaign() (CampaignID, error) {
 
 // read lists the members.
 func (s *Supporters) read(ctx context.Context, campaign CampaignID) (Snapshot, error) {
-	if campaign == "" {
-		var err error
-		if campaign, err = onlyCampaign(ctx, s.cfg.Client); err != nil {
-			return Snapshot{}, err
+	if campaign != "" {
+		snapshot, err := s.cfg.Client.CollectMembers(ctx, campaign, s.query())
+		if s.cfg.Campaign != "" || !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrForbidden) && !errors.Is(err, ErrGone) {
+			return snapshot, err
 		}
+		// The token may be of somebody else by now than when the file was written.
 	}
-	return s.cfg.Client.CollectMembers(ctx, campaign, s.query())
+	now, err := onlyCampaign(ctx, s.cfg.Client)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	return s.cfg.Client.CollectMembers(ctx, now, s.query())
 }
 
 // query asks for no more than the list is made of.
@@ -273,8 +292,15 @@ func onlyCampaign(ctx context.Context, client *Client) (CampaignID, error) {
 // take puts what was read into the book, and reports whether that is to be
 // kept.
 func (s *Supporters) take(snapshot Snapshot, now time.Time) bool {
-	if snapshot.Campaign == "" {
+	switch {
+	case snapshot.Campaign == "":
 		return false
+	case s.book.Campaign != "" && s.book.Campaign != snapshot.Campaign:
+		if !snapshot.Complete {
+			return false
+		}
+		s.log.Warn("patreon: the list of supporters is of another campaign now, and begins anew", "was", s.book.Campaign, "is", snapshot.Campaign)
+		s.book.Members = map[MemberID]patron{}
 	}
 	s.book.Campaign = snapshot.Campaign
 	supporting := map[MemberID]bool{}
@@ -285,10 +311,11 @@ func (s *Supporters) take(snapshot Snapshot, now time.Time) bool {
 		}
 		supporting[m.ID] = true
 		before, known := s.book.Members[m.ID]
-		s.book.Members[m.ID] = s.entry(m, before)
 		if !known {
 			added++
+			before.Private = true // until it is known that it is not so
 		}
+		s.book.Members[m.ID] = s.entry(m, before)
 	}
 	removed := 0
 	if snapshot.Complete {
@@ -298,7 +325,7 @@ func (s *Supporters) take(snapshot Snapshot, now time.Time) bool {
 	if added > 0 || removed > 0 {
 		s.log.Info("patreon: the list of supporters has changed", "added", added, "removed", removed, "all", len(s.book.Members))
 	}
-	return snapshot.Complete || added > 0
+	return snapshot.Complete || len(supporting) > 0
 }
 
 // age begins the time of grace of those who do not support any more, and removes
@@ -335,7 +362,7 @@ func supports(m Member) bool {
 // entry makes the entry of a member. What Patreon does not tell at present stays
 // as it was before.
 func (s *Supporters) entry(m Member, before patron) patron {
-	e := patron{User: m.User.ID(), Supporter: Supporter{
+	e := patron{User: cmp.Or(m.User.ID(), before.User), Supporter: Supporter{
 		Name:  clean(m.FullName.Or("")),
 		Since: m.PledgeRelationshipStart.Or(time.Time{}).UTC(),
 	}}
@@ -362,9 +389,22 @@ func (s *Supporters) entry(m Member, before patron) patron {
 	return e
 }
 
-// clean makes a name of one line.
+// maxName is how long a name on the list may be, in characters.
+const maxName = 100
+
+// clean makes a name of one line that does nothing to the text around it.
 func clean(s string) string {
-	return strings.Join(strings.Fields(strings.ToValidUTF8(s, "")), " ")
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == '\ufeff', r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, s)
+	name := []rune(strings.Join(strings.Fields(s), " "))
+	return strings.TrimSpace(string(name[:min(len(name), maxName)]))
 }
 
 // list returns those who are shown.
@@ -378,7 +418,7 @@ func (s *Supporters) list() SupporterList {
 		}
 	}
 	slices.SortFunc(shown, func(a, b patron) int {
-		return cmp.Or(cmp.Compare(b.Rank, a.Rank), a.Since.Compare(b.Since), cmp.Compare(a.Name, b.Name), cmp.Compare(a.id, b.id))
+		return cmp.Or(cmp.Compare(b.Rank, a.Rank), since(a, b), cmp.Compare(a.Name, b.Name), cmp.Compare(a.id, b.id))
 	})
 	l := SupporterList{At: s.book.At, Supporters: []Supporter{}}
 	for _, e := range shown {
@@ -392,6 +432,18 @@ func (s *Supporters) list() SupporterList {
 		l.Supporters = append(l.Supporters, one)
 	}
 	return l
+}
+
+// since compares since when two have been there, with those last of whom it is
+// not known.
+func since(a, b patron) int {
+	switch {
+	case a.Since.IsZero() == b.Since.IsZero():
+		return a.Since.Compare(b.Since)
+	case a.Since.IsZero():
+		return 1
+	}
+	return -1
 }
 
 // JSON returns the list as a site generator reads it:

@@ -30,8 +30,9 @@ type Tier struct {
 	RequiresShipping Opt[bool]      `json:"requires_shipping,omitzero"`
 	Title            Opt[string]    `json:"title,omitzero"`
 	UnpublishedAt    Opt[time.Time] `json:"unpublished_at,omitzero"`
-	URL              Opt[string]    `json:"url,omitzero"`
-	UserLimit        Opt[int64]     `json:"user_limit,omitzero"`
+	// URL may be relative to the address of Patreon.
+	URL       Opt[string] `json:"url,omitzero"`
+	UserLimit Opt[int64]  `json:"user_limit,omitzero"`
 
 	Extras
 }

@@ -39,6 +39,7 @@ type credential struct {
 // credentials reads the hashes of clients.
 func credentials(clients []TokenClient) ([]credential, error) {
 	var all []credential
+	owners := map[[sha256.Size]byte]string{}
 	for _, c := range clients {
 		if c.Name == "" || strings.ContainsAny(c.Name, "\r\n\x00") {
 			return nil, fmt.Errorf("patreon: %q is no name of a client of the token server", c.Name)
@@ -51,7 +52,15 @@ func credentials(clients []TokenClient) ([]credential, error) {
 			if err != nil || len(sum) != sha256.Size {
 				return nil, fmt.Errorf("patreon: a token hash of the client %q is not a SHA-256 of 64 hex digits", c.Name)
 			}
-			all = append(all, credential{c.Name, [sha256.Size]byte(sum)})
+			key := [sha256.Size]byte(sum)
+			if key == sha256.Sum256(nil) {
+				return nil, fmt.Errorf("patreon: a token hash of the client %q is that of an empty token, which everybody has", c.Name)
+			}
+			if other, ok := owners[key]; ok && other != c.Name {
+				return nil, fmt.Errorf("patreon: the clients %q and %q have the same token", other, c.Name)
+			}
+			owners[key] = c.Name
+			all = append(all, credential{c.Name, key})
 		}
 	}
 	return all, nil
@@ -68,7 +77,11 @@ func (s *TokenServer) whoAsks(r *http.Request) (string, error) {
 	if len(known) == 0 {
 		return s.anonymous(r)
 	}
-	sum := sha256.Sum256([]byte(bearer(r)))
+	token := bearer(r)
+	if token == "" {
+		return "", errUnauthenticated
+	}
+	sum := sha256.Sum256([]byte(token))
 	name := ""
 	for _, c := range known { // all of them, so that the time tells nothing
 		if subtle.ConstantTimeCompare(sum[:], c.sum[:]) == 1 {
@@ -84,10 +97,10 @@ func (s *TokenServer) whoAsks(r *http.Request) (string, error) {
 func (s *TokenServer) anonymous(r *http.Request) (string, error) {
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	switch {
-	case s.cfg.Trusted:
-		return "trusted", nil
 	case r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "":
 		return "", errors.New("browsers are not served")
+	case s.cfg.Trusted:
+		return "trusted", nil
 	case local != nil && local.Network() == "unix":
 		return "local", nil
 	case isLoopback(local) && isLocalName(r.Host):

@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,6 +110,7 @@ func NewTokenServer(cfg TokenServerConfig) (*TokenServer, error) {
 		for _, service := range twirpServices {
 			s.mux.HandleFunc("POST /twirp/"+service+"/GetToken", s.guard("twirp", s.twirp))
 		}
+		s.mux.HandleFunc("/twirp/", s.guard("twirp", noRoute))
 	}
 	return s, nil
 }
@@ -137,9 +139,12 @@ func (s *TokenServer) Serve(ctx context.Context, l net.Listener) error {
 		Handler:           s,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute, // longer than the proxy waits for Patreon
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
 	}
+	defer srv.Close() // of connections that have not ended in time
 	stopped := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 20*time.Second)
@@ -188,12 +193,24 @@ func (s *TokenServer) guard(path string, next func(http.ResponseWriter, *http.Re
 			code = next(w, r)
 		} else {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="patreon token server"`)
-			answerError(w, code, "unauthenticated", err.Error())
+			refuse(w, path, err)
 			s.log.WarnContext(r.Context(), "patreon: a request to the token server is refused", "path", path, "remote", r.RemoteAddr, "err", err)
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.requests[Asked{client, path, code}]++
+	}
+}
+
+// refuse answers in the form that clients of the path understand.
+func refuse(w http.ResponseWriter, path string, err error) {
+	switch path {
+	case "twirp":
+		twirpError(w, http.StatusUnauthorized, "unauthenticated", err.Error())
+	case "proxy":
+		answerProblem(w, http.StatusUnauthorized, "unauthenticated", err.Error())
+	default:
+		answerError(w, http.StatusUnauthorized, "unauthenticated", err.Error())
 	}
 }
 
@@ -238,15 +255,20 @@ func (s *TokenServer) token(w http.ResponseWriter, r *http.Request) int {
 // noToken answers that there is no token at present.
 func (s *TokenServer) noToken(w http.ResponseWriter, r *http.Request, err error) int {
 	s.log.WarnContext(r.Context(), "patreon: no token can be given out", "err", err)
-	kind, detail := "unavailable", "the tokens cannot be refreshed at present; the log of the token server tells why"
+	w.Header().Set("Retry-After", "60")
+	kind, detail := whyNoToken(err)
+	return answerError(w, http.StatusServiceUnavailable, kind, detail)
+}
+
+// whyNoToken tells clients as much as they can act upon.
+func whyNoToken(err error) (kind, detail string) {
 	switch {
 	case errors.Is(err, ErrLineageLost):
-		kind, detail = "lineage_lost", ErrLineageLost.Error()
+		return nameLineageLost, strings.TrimPrefix(ErrLineageLost.Error(), "patreon: ")
 	case errors.Is(err, ErrNoTokens):
-		kind, detail = "no_tokens", ErrNoTokens.Error()
+		return nameNoTokens, strings.TrimPrefix(ErrNoTokens.Error(), "patreon: ")
 	}
-	w.Header().Set("Retry-After", "60")
-	return answerError(w, http.StatusServiceUnavailable, kind, detail)
+	return "unavailable", "the tokens cannot be refreshed at present; the log of the token server tells why"
 }
 
 // report hears of a token that Patreon does not take.

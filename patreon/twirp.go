@@ -91,6 +91,11 @@ func varint(b []byte, v uint64) []byte {
 	return append(b, byte(v))
 }
 
+// noRoute answers what is no call of GetToken.
+func noRoute(w http.ResponseWriter, _ *http.Request) int {
+	return twirpError(w, http.StatusNotFound, "bad_route", "the only method is GetToken, and it is called with POST")
+}
+
 func twirpError(w http.ResponseWriter, status int, code, msg string) int {
 	return answerJSON(w, status, map[string]string{"code": code, "msg": msg})
 }

@@ -58,6 +58,10 @@ type Event struct {
 	Received time.Time
 }
 
+// Format writes trigger, type and id, whatever the verb: the body has names and
+// addresses of people in it.
+func (e Event) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "%s %s %q", e.Trigger, e.Type, e.ID) }
+
 // WebhookConfig configures a [WebhookHandler]. Secrets is required.
 type WebhookConfig struct {
 	// Secrets returns the secrets that deliveries may be signed with: several
@@ -108,13 +112,17 @@ type WebhookHandler struct {
 	log *slog.Logger
 
 	mu      sync.Mutex // guards what follows
-	seen    map[[sha256.Size]byte]time.Time
+	seen    map[digest]time.Time
+	taking  map[digest]bool // of those that are being taken
 	counted map[Delivery]uint64
 	last    Event     // of those that OnChange was not told of
 	waiting bool      // somebody will tell
 	first   time.Time // when the first of them came
 	newest  time.Time
 }
+
+// digest is what a delivery is known by.
+type digest [sha256.Size]byte
 
 // Delivery is a kind of delivery, of which a [WebhookHandler] counts how many
 // there were.
@@ -158,7 +166,7 @@ func NewWebhookHandler(cfg WebhookConfig) (*WebhookHandler, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
-	return &WebhookHandler{cfg: cfg, log: logger, seen: map[[sha256.Size]byte]time.Time{}, counted: map[Delivery]uint64{}}, nil
+	return &WebhookHandler{cfg: cfg, log: logger, seen: map[digest]time.Time{}, taking: map[digest]bool{}, counted: map[Delivery]uint64{}}, nil
 }
 
 // Format writes what this is, whatever the verb.
@@ -226,16 +234,23 @@ func (h *WebhookHandler) receive(w http.ResponseWriter, r *http.Request) Deliver
 	case h.cfg.Only != nil && !slices.Contains(h.cfg.Only, t):
 		return h.ignore(w, Delivery{t, "ignored"}, "the event does not matter here")
 	}
-	sum := sha256.Sum256(append([]byte(t+"\n"), body...))
-	if !h.remember(sum) {
+	sum := digest(sha256.Sum256(append([]byte(t+"\n"), body...)))
+	switch known, busy := h.begin(sum); {
+	case known:
 		return h.ignore(w, Delivery{t, "duplicate"}, "the delivery was here before")
+	case busy:
+		// It may fail yet, and then this one is the one that counts.
+		answerError(w, http.StatusServiceUnavailable, "unavailable", "the same delivery is being taken")
+		return Delivery{t, "failed"}
 	}
+	taken := false
+	defer func() { h.end(sum, taken) }() // after a panic, too
 	if err := h.take(r.Context(), event(t, body)); err != nil {
-		h.forget(sum)
 		h.log.ErrorContext(r.Context(), "patreon: an event is not taken", "trigger", t, "err", err)
 		answerError(w, http.StatusServiceUnavailable, "unavailable", "the event cannot be taken at present")
 		return Delivery{t, "failed"}
 	}
+	taken = true
 	answerJSON(w, http.StatusAccepted, map[string]Trigger{"trigger": t})
 	return Delivery{t, "accepted"}
 }
@@ -289,39 +304,51 @@ func event(t Trigger, body []byte) Event {
 	return e
 }
 
-// remember reports whether a delivery is here for the first time.
-func (h *WebhookHandler) remember(sum [sha256.Size]byte) bool {
+// begin reports whether a delivery was taken before, or is being taken. If
+// neither, it is from now on, until end.
+func (h *WebhookHandler) begin(sum digest) (known, busy bool) {
 	if h.cfg.Dedupe < 0 {
-		return true
+		return false, false
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := time.Now()
-	if at, ok := h.seen[sum]; ok && now.Sub(at) < h.cfg.Dedupe {
-		return false
+	if at, ok := h.seen[sum]; ok && time.Since(at) < h.cfg.Dedupe {
+		return true, false
 	}
+	if h.taking[sum] {
+		return false, true
+	}
+	h.taking[sum] = true
+	return false, false
+}
+
+// end remembers a delivery if it was taken.
+func (h *WebhookHandler) end(sum digest, taken bool) {
+	if h.cfg.Dedupe < 0 {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.taking, sum)
+	if !taken {
+		return
+	}
+	now := time.Now()
 	if len(h.seen) >= maxSeen {
 		h.makeRoom(now)
 	}
 	h.seen[sum] = now
-	return true
 }
 
 // makeRoom forgets the deliveries whose time is over, or else the older half.
 func (h *WebhookHandler) makeRoom(now time.Time) {
-	maps.DeleteFunc(h.seen, func(_ [sha256.Size]byte, at time.Time) bool { return now.Sub(at) >= h.cfg.Dedupe })
+	maps.DeleteFunc(h.seen, func(_ digest, at time.Time) bool { return now.Sub(at) >= h.cfg.Dedupe })
 	if len(h.seen) < maxSeen {
 		return
 	}
 	times := slices.SortedFunc(maps.Values(h.seen), time.Time.Compare)
 	middle := times[len(times)/2]
-	maps.DeleteFunc(h.seen, func(_ [sha256.Size]byte, at time.Time) bool { return !at.After(middle) })
-}
-
-func (h *WebhookHandler) forget(sum [sha256.Size]byte) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	delete(h.seen, sum)
+	maps.DeleteFunc(h.seen, func(_ digest, at time.Time) bool { return !at.After(middle) })
 }
 
 // take hands an event on.
@@ -352,25 +379,34 @@ func (h *WebhookHandler) take(ctx context.Context, e Event) error {
 // maxQuiet is how many times the quiet time OnChange is put off at most.
 const maxQuiet = 6
 
-// tell calls OnChange when it has been quiet for long enough.
+// tell calls OnChange when it has been quiet for long enough, and again for what
+// came meanwhile.
 func (h *WebhookHandler) tell() {
+	for {
+		e, ok := h.quiet()
+		if !ok {
+			return
+		}
+		h.cfg.OnChange(e)
+	}
+}
+
+// quiet returns the event to tell of. If it is too early, tell is called again;
+// if there is none, the next one has it called.
+func (h *WebhookHandler) quiet() (last Event, ok bool) {
 	h.mu.Lock()
-	now := time.Now()
+	defer h.mu.Unlock()
 	if h.first.IsZero() {
 		h.waiting = false
-		h.mu.Unlock()
-		return
+		return Event{}, false
 	}
+	now := time.Now()
 	left := min(h.cfg.Quiet-now.Sub(h.newest), maxQuiet*h.cfg.Quiet-now.Sub(h.first))
 	if left > 0 {
 		time.AfterFunc(left, h.tell)
-		h.mu.Unlock()
-		return
+		return Event{}, false
 	}
-	e := h.last
+	last = h.last
 	h.first, h.last = time.Time{}, Event{}
-	h.mu.Unlock()
-	h.cfg.OnChange(e)
-	// What came meanwhile, if anything did.
-	h.tell()
+	return last, true
 }

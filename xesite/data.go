@@ -109,7 +109,11 @@ func (d *dataCache) one(ctx context.Context, f DataFile, log *buildLog) ([]byte,
 	if f.Required {
 		return nil, fmt.Errorf("data file %s: %w", f.Path, err)
 	}
-	log.warnf("data file %s: %v; the file is left as it is", f.Path, err)
+	instead := "the file is left as it is"
+	if f.Default != nil {
+		instead += ", and made of the default if there is none"
+	}
+	log.warnf("data file %s: %v; %s", f.Path, err, instead)
 	return nil, nil
 }
 
