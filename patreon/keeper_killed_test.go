@@ -236,7 +236,6 @@ type hospital struct {
 	creator string
 	store   *state.Dir
 	table   map[string]*killedRow
-	rounds  int
 }
 
 // killedRow counts what came of kills at one point.
@@ -557,14 +556,14 @@ func TestAKilledProcessLosesNoTokens(t *testing.T) {
 			h.at(point, i%2 == 1)
 		}
 	}
-	for range need.Times(12, 150) {
+	for range need.Times(8, 150) {
 		h.anywhere("random", 0)
 	}
-	for i := range need.Times(10, 100) {
+	for i := range need.Times(8, 100) {
 		h.fake.Random(uint64(i), 0.4, flakyToken()...)
 		h.anywhere("random, with a flaky server", 0)
 	}
-	for range need.Times(10, 100) {
+	for range need.Times(8, 100) {
 		h.anywhere("random, with a store that is full after the intent", 1)
 	}
 }

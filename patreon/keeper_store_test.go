@@ -83,6 +83,7 @@ type (
 )
 
 func TestAStoreThatTakesNothingCostsNothing(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		load loadMood
 		swap swapMood
@@ -123,15 +124,15 @@ func TestAStoreThatTakesNothingCostsNothing(t *testing.T) {
 }
 
 func takesNothing(t *testing.T, load loadMood, swap swapMood, says string, running bool) {
-	r, store := newMoodyRig(t, patreontest.Config{TokenLifetime: 4 * 24 * time.Hour}, nil)
+	r, store := newMoodyRig(t, patreontest.Config{TokenLifetime: 48 * time.Hour}, nil)
 	token := r.good()
 	if running {
 		defer r.run()()
 	}
-	pass(36 * time.Hour)
+	pass(18 * time.Hour)
 	store.mood(load, swap)
 	calls, reads, logs := r.calls(), store.reads(), strings.Count(r.logs.String(), "\n")
-	for range 36 { // the refresh is due in this time
+	for range 18 { // the refresh is due in this time
 		pass(time.Hour)
 		if again, err := r.Token(t.Context()); err != nil || again != token {
 			t.Fatalf("the token that is known is not given out: %v", err)
@@ -140,13 +141,13 @@ func takesNothing(t *testing.T, load loadMood, swap swapMood, says string, runni
 	if s := r.Status(); !strings.Contains(s.Problem, says) {
 		t.Errorf("the problem is %q", s.Problem)
 	}
-	if n := strings.Count(r.logs.String(), "\n") - logs; n > 36*60+100 {
+	if n := strings.Count(r.logs.String(), "\n") - logs; n > 18*60+100 {
 		t.Errorf("%d lines in the log", n)
 	}
-	if n := store.reads() - reads; n > 36*60*5 {
+	if n := store.reads() - reads; n > 18*60*5 {
 		t.Errorf("%d reads", n)
 	}
-	pass(25 * time.Hour)
+	pass(13 * time.Hour)
 	_, err := r.Token(t.Context())
 	if err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("when the token has ended, the error is %v", err)

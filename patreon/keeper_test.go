@@ -266,32 +266,47 @@ func TestALostLineageIsToldAndCostsNoCalls(t *testing.T) {
 
 func TestOneOfManyRefreshes(t *testing.T) {
 	for _, n := range []int{2, 5, 20} {
+		mem := &state.Mem{}
+		synctest.Test(t, func(t *testing.T) { oneOfMany(t, n, func() patreon.Store { return mem }) })
+		dir := t.TempDir()
 		synctest.Test(t, func(t *testing.T) {
-			r := newRig(t, patreontest.Config{}, nil)
-			r.good()
-			keepers := []*patreon.Keeper{r.Keeper}
-			for range n - 1 {
-				r.restart()
-				r.good()
-				keepers = append(keepers, r.Keeper)
-			}
-			for generation := range 5 {
-				pass(32 * 24 * time.Hour)
-				var all sync.WaitGroup
-				for _, k := range keepers {
-					for range 3 {
-						all.Go(func() {
-							if _, err := k.Token(t.Context()); err != nil {
-								t.Error(err)
-							}
-						})
-					}
+			oneOfMany(t, n, func() patreon.Store {
+				store, err := state.OpenDir(dir)
+				if err != nil {
+					t.Fatal(err)
 				}
-				all.Wait()
-				if s := r.fake.Stats(); s.Refreshes != generation+2 || s.SpentRefreshTokensUsed != 0 {
-					t.Fatalf("%d keepers: %d refreshes in generation %d, %d with a spent token", n, s.Refreshes, generation+2, s.SpentRefreshTokensUsed)
-				}
-			}
+				return store
+			})
 		})
+	}
+}
+
+// oneOfMany has n keepers meet at the end of their tokens. Each opens its store.
+func oneOfMany(t *testing.T, n int, open func() patreon.Store) {
+	r := newRig(t, patreontest.Config{}, func(c *patreon.KeeperConfig) { c.Store = open() })
+	r.good()
+	keepers := []*patreon.Keeper{r.Keeper}
+	for range n - 1 {
+		r.cfg.Store = open()
+		r.restart()
+		r.good()
+		keepers = append(keepers, r.Keeper)
+	}
+	for generation := range 5 {
+		pass(32 * 24 * time.Hour)
+		var all sync.WaitGroup
+		for _, k := range keepers {
+			for range 3 {
+				all.Go(func() {
+					if _, err := k.Token(t.Context()); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		all.Wait()
+		if s := r.fake.Stats(); s.Refreshes != generation+2 || s.SpentRefreshTokensUsed != 0 {
+			t.Fatalf("%d keepers: %d refreshes in generation %d, %d with a spent token", n, s.Refreshes, generation+2, s.SpentRefreshTokensUsed)
+		}
 	}
 }
