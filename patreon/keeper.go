@@ -368,15 +368,15 @@ func (k *Keeper) current(ctx context.Context) (*record, error) {
 	r, now := k.known, time.Now()
 	known := k.unsaved || !k.knownAt.IsZero() && now.Sub(k.knownAt) < fresh || now.Before(k.unasked)
 	k.mu.Unlock()
-	if !r.usable(now) {
-		return k.reload(ctx)
+	if r.usable(now) {
+		if known && !r.empty() {
+			return r, nil
+		}
+		short, cancel := context.WithTimeout(ctx, soon)
+		defer cancel()
+		ctx = short
 	}
-	if known && !r.empty() {
-		return r, nil
-	}
-	short, cancel := context.WithTimeout(ctx, soon)
-	defer cancel()
-	read, err := k.reload(short)
+	read, err := k.reload(ctx)
 	if err == nil || errors.Is(err, ErrNoTokens) {
 		return read, err
 	}

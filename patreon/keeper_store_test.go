@@ -378,3 +378,62 @@ func limitWrites(writes *int, limit int) swapMood {
 		return swap()
 	}
 }
+
+// everyOtherRead lets every other read through.
+func everyOtherRead(reads *int) loadMood {
+	return func(_ context.Context, load func() ([]byte, error)) ([]byte, error) {
+		if *reads++; *reads%2 == 0 {
+			return nil, syscall.EIO
+		}
+		return load()
+	}
+}
+
+func TestAStoreThatIsReadNowAndThenMakesNoStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, store := newMoodyRig(t, patreontest.Config{}, nil)
+		r.good()
+		pass(17 * day)
+		n := 0
+		store.mood(everyOtherRead(&n), nil)
+		reads := store.reads()
+		for range 600 {
+			r.good()
+			pass(100 * time.Millisecond)
+		}
+		if n := store.reads() - reads; n > 20 {
+			t.Errorf("%d reads in a minute", n)
+		}
+		logs := strings.Count(r.logs.String(), "\n")
+		stop := r.run()
+		pass(6 * time.Hour)
+		stop()
+		if n := strings.Count(r.logs.String(), "\n") - logs; n > 6*60+10 {
+			t.Errorf("%d lines in the log in 6 hours", n)
+		}
+		if s := r.fake.Stats(); s.Refreshes != 1 {
+			t.Errorf("%d refreshes", s.Refreshes)
+		}
+	})
+}
+
+func TestARefreshThatIsPutOffHidesNoNewerTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, patreontest.Config{}, nil)
+		r.good()
+		other, err := patreon.NewKeeper(r.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(17 * day)
+		r.fake.Next(1, patreontest.Fault{Kind: patreontest.ServerError, On: patreontest.OnToken})
+		stop := r.run() // fails at once, and waits for a minute
+		defer stop()
+		pass(5 * time.Second)
+		if err := other.Seed(t.Context(), r.seed(), true); err != nil {
+			t.Fatal(err)
+		}
+		pass(11 * time.Second)
+		r.good()
+	})
+}
