@@ -51,6 +51,7 @@ func TestRunEndsAtOnceWhenThereIsNothingToFinish(t *testing.T) {
 			if d := time.Since(begun); d > 0 {
 				t.Errorf("%s: it took %s", name, d)
 			}
+			pass(time.Minute) // a look may be under way
 		})
 	}
 }

@@ -308,7 +308,7 @@ func TestARecordThatIsRemovedIsGone(t *testing.T) {
 	})
 }
 
-func remove(t *testing.T, r *rig) {
+func remove(t testing.TB, r *rig) {
 	t.Helper()
 	raw, err := r.store.Load(t.Context(), "patreon/token")
 	if err != nil {

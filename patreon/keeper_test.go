@@ -61,7 +61,7 @@ func (d direct) serve(w http.ResponseWriter, r *http.Request) (cut bool) {
 // rig is a keeper and the Patreon that it talks to.
 type rig struct {
 	*patreon.Keeper
-	t       *testing.T
+	t       testing.TB
 	fake    *patreontest.Server
 	store   patreon.Store
 	creator string
@@ -71,7 +71,7 @@ type rig struct {
 
 // newRig makes a fake, and the configuration of a keeper that is seeded from its
 // portal. Change that by edit.
-func newRig(t *testing.T, fake patreontest.Config, edit func(*patreon.KeeperConfig)) *rig {
+func newRig(t testing.TB, fake patreontest.Config, edit func(*patreon.KeeperConfig)) *rig {
 	t.Helper()
 	r := &rig{t: t, fake: patreontest.New(fake), store: &state.Mem{}, logs: &wait.Buffer{}}
 	r.fake.AddClient(patreontest.Client{ID: "client", Secret: "client-secret", RedirectURIs: []string{"http://localhost:8377/callback"}})
