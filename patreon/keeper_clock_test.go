@@ -55,7 +55,7 @@ func TestAClockThatIsSetMakesNoStorm(t *testing.T) {
 				r.shift(by)
 				calls, days, least, most := r.calls(), 40, 2, 4
 				if running { // Run looks at the store so often that this takes its time
-					days, least, most = 3, 0, 1
+					days, least, most = 2, 0, 1
 				}
 				r.live(days)
 				if n := r.calls() - calls; n < least || n > most || r.fake.Stats().SpentRefreshTokensUsed != 0 {

@@ -695,9 +695,9 @@ func (h *hospital) originalWithoutExpiry() {
 	}
 }
 
-// TestManyProcessesRefreshOnce has several programs come for a token at the
+// TestSoakManyProcessesRefreshOnce has several programs come for a token at the
 // moment at which it has ended.
-func TestManyProcessesRefreshOnce(t *testing.T) {
+func TestSoakManyProcessesRefreshOnce(t *testing.T) {
 	h := newHospital(t)
 	for round := range need.Times(4, 60) {
 		h.age(round%2 == 0)

@@ -43,9 +43,9 @@ func TestRunEndsAtOnceWhenThereIsNothingToFinish(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r, store := newMoodyRig(t, patreontest.Config{}, nil)
 			r.good()
+			prepare(r, store)
 			stop := r.run()
 			pass(time.Hour)
-			prepare(r, store)
 			begun := time.Now()
 			stop()
 			if d := time.Since(begun); d > 0 {
