@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -366,6 +367,37 @@ func TestADamageDuringARefreshCostsNothing(t *testing.T) {
 			t.Errorf("the emergency file is still there: %v", err)
 		}
 		r.silent("the log", r.logs.String())
+	})
+}
+
+func TestASlowStoreIsNoRiskForNewTokens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "emergency")
+		r, store := newMoodyRig(t, patreontest.Config{}, func(c *patreon.KeeperConfig) { c.EmergencyPath = path })
+		first := r.good()
+		pass(17 * 24 * time.Hour)
+		writes := 0
+		store.mood(nil, func(_ context.Context, swap func() (bool, error)) (bool, error) {
+			if writes++; writes == 2 { // the first is the intent
+				pass(10 * time.Second)
+			}
+			return swap()
+		})
+		var there atomic.Bool
+		time.AfterFunc(5*time.Second, func() {
+			_, err := os.Stat(path)
+			there.Store(err == nil)
+		})
+		if now := r.good(); now.Generation != first.Generation+1 {
+			t.Errorf("generation %d", now.Generation)
+		}
+		pass(time.Minute)
+		if !there.Load() {
+			t.Error("while the store was slow, the new tokens were in memory only")
+		}
+		if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the emergency file is still there: %v", err)
+		}
 	})
 }
 
