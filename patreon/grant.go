@@ -55,7 +55,11 @@ func (k *Keeper) requestGrant(ctx context.Context, form url.Values) (grant, erro
 	if err != nil {
 		return grant{}, err
 	}
-	return readGrant(answer, time.Now())
+	g, err := readGrant(answer, time.Now())
+	if err == nil && g.refresh == "" && form.Get("refresh_token") == "" {
+		return grant{}, fmt.Errorf("patreon: POST %s: %w: there is no refresh_token in it, and none before it that could stay", tokenPath, ErrMalformed)
+	}
+	return g, err
 }
 
 // readGrant takes the tokens out of an answer, RFC 6749 5.1.

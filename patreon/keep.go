@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 	"time"
 
 	"xeiaso.net/site/internal/atomicfile"
@@ -21,16 +22,17 @@ import (
 // for ever.
 func (k *Keeper) keep(ctx context.Context, c *claim, g grant) error {
 	k.count.result("refreshed")
-	done, err := k.put(ctx, c, g)
-	if done {
-		return nil
-	}
 	next := *c.r
 	next.grow(k.cfg.ClientID, g)
-	k.log.ErrorContext(ctx, "patreon: the store does not take the new tokens; trying on", "err", err, "emergency_file", k.cfg.EmergencyPath)
-	if err := k.writeEmergency(emergency{Key: k.cfg.Key, Over: hash(c.r.Refresh), Record: next}); err != nil {
-		k.log.ErrorContext(ctx, "patreon: the new tokens are in memory only, and end with this process", "err", err)
+	settle := k.rescueSoon(ctx, emergency{Key: k.cfg.Key, Over: hash(c.r.Refresh), Record: next})
+	done, err := k.put(ctx, c, g)
+	if rescued := settle(done); done {
+		if rescued {
+			k.removeEmergency(g.refresh)
+		}
+		return nil
 	}
+	k.log.ErrorContext(ctx, "patreon: the store does not take the new tokens; trying on", "err", err, "emergency_file", k.cfg.EmergencyPath)
 	saving := make(chan struct{})
 	k.mu.Lock()
 	k.known, k.knownAt, k.unsaved, k.saving = &next, time.Now(), true, saving
@@ -41,6 +43,37 @@ func (k *Keeper) keep(ctx context.Context, c *claim, g grant) error {
 		k.putAtLast(ctx, c, g, saving)
 	}()
 	return nil
+}
+
+// rescueAfter is how long a store may take for new tokens until they are in the
+// emergency file as well.
+const rescueAfter = time.Second
+
+// rescueSoon writes the emergency file if the store is slow: a process that is
+// killed meanwhile would take the tokens with it. settle ends that, once it is
+// known whether the store has them; if not, the file is written at the latest then.
+func (k *Keeper) rescueSoon(ctx context.Context, e emergency) (settle func(done bool) (rescued bool)) {
+	write := sync.OnceFunc(func() {
+		if err := k.writeEmergency(e); err != nil {
+			k.log.ErrorContext(ctx, "patreon: the new tokens are in memory only, and end with this process", "err", err)
+		}
+	})
+	if k.cfg.EmergencyPath == "" { // then it is only worth to say so if the store fails
+		return func(done bool) bool {
+			if !done {
+				write()
+			}
+			return false
+		}
+	}
+	timer := time.AfterFunc(rescueAfter, write)
+	return func(done bool) bool {
+		if timer.Stop() && done {
+			return false
+		}
+		write() // or waits until it is written
+		return true
+	}
 }
 
 // putAtLast tries until the store has the tokens, or newer ones, or there are
@@ -66,8 +99,6 @@ func (k *Keeper) putAtLast(ctx context.Context, c *claim, g grant, saving chan s
 // It is if the record has another refresh token than the one that was spent:
 // then somebody has seeded, and the newer tokens are theirs.
 func (k *Keeper) put(ctx context.Context, c *claim, g grant) (done bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, storeGrace)
-	defer cancel()
 	contest := contest{key: k.cfg.Key}
 	for {
 		r, raw, err := k.load(ctx)
@@ -75,7 +106,7 @@ func (k *Keeper) put(ctx context.Context, c *claim, g grant) (done bool, err err
 			return false, err
 		}
 		if r == nil {
-			r = &record{Generation: c.r.Generation, Refresh: c.r.Refresh, Seeds: c.r.Seeds}
+			r = &record{read: k.looks.Load(), Generation: c.r.Generation, Refresh: c.r.Refresh, Seeds: c.r.Seeds}
 		} else if g.refresh != "" && r.Refresh == g.refresh { // a write of before has come through
 			k.saved(r)
 			return true, nil

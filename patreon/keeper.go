@@ -104,7 +104,8 @@ type Keeper struct {
 	knownAt  time.Time  // when it was; zero: never
 	looked   uint64     // looks at that time
 	look     *look      // that is under way; nil: none
-	later    time.Time  // no look before, while there is a token
+	unasked  time.Time  // no look before, while there is a token
+	later    time.Time  // no refresh before, while there is a token
 	unsaved  bool       // known is not in the store yet
 	saving   chan struct{}
 	rescued  bool // the emergency file was looked for
@@ -248,8 +249,9 @@ func (k *Keeper) prod() {
 // refreshed, or seeded.
 const lookEvery = time.Minute
 
-// shutdownGrace is how long [Keeper.Run] stays for a pair that is not saved.
-const shutdownGrace = 10 * time.Second
+// shutdownGrace is how long [Keeper.Run] stays for a pair that is not saved: as
+// long as a store that is slow may take to read and write.
+const shutdownGrace = 2 * storeGrace
 
 // Run keeps the tokens fresh though nobody asks for them, until ctx ends. A
 // program that runs for long should have it running; any number of processes
@@ -277,6 +279,7 @@ func (k *Keeper) tend(ctx context.Context) {
 		return
 	case errors.Is(err, ErrNoTokens): // nothing to do until there are
 	case err != nil:
+		k.lookLater(lookEvery)
 		k.log.WarnContext(ctx, "patreon: the tokens cannot be read", "err", err)
 	case r.Lost != nil:
 		k.remind(ctx, r)
@@ -285,7 +288,7 @@ func (k *Keeper) tend(ctx context.Context) {
 		if err == nil || errors.Is(err, errBusy) || ctx.Err() != nil {
 			return
 		}
-		k.lookLater(fresh)
+		k.lookLater(lookEvery)
 		k.log.WarnContext(ctx, "patreon: the tokens are not refreshed yet", "err", err, "access_until", r.ExpiresAt)
 	}
 }
@@ -363,17 +366,17 @@ const (
 func (k *Keeper) current(ctx context.Context) (*record, error) {
 	k.mu.Lock()
 	r, now := k.known, time.Now()
-	known := k.unsaved || !k.knownAt.IsZero() && now.Sub(k.knownAt) < fresh || now.Before(k.later)
+	known := k.unsaved || !k.knownAt.IsZero() && now.Sub(k.knownAt) < fresh || now.Before(k.unasked)
 	k.mu.Unlock()
-	if !r.usable(now) {
-		return k.reload(ctx)
+	if r.usable(now) {
+		if known && !r.empty() {
+			return r, nil
+		}
+		short, cancel := context.WithTimeout(ctx, soon)
+		defer cancel()
+		ctx = short
 	}
-	if known && !r.empty() {
-		return r, nil
-	}
-	short, cancel := context.WithTimeout(ctx, soon)
-	defer cancel()
-	read, err := k.reload(short)
+	read, err := k.reload(ctx)
 	if err == nil || errors.Is(err, ErrNoTokens) {
 		return read, err
 	}
@@ -405,7 +408,9 @@ func (k *Keeper) reload(ctx context.Context) (*record, error) {
 
 // slow is what there is without the store's answer.
 func (k *Keeper) slow(ctx context.Context) (*record, error) {
-	k.lookLater(fresh)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.unasked = time.Now().Add(fresh)
 	return nil, fmt.Errorf("patreon: wait for the store: %w", context.Cause(ctx))
 }
 
@@ -416,7 +421,8 @@ func (k *Keeper) lookInto(ctx context.Context, l *look) {
 	defer k.mu.Unlock()
 	k.unread = nil
 	if l.err != nil && !errors.Is(l.err, ErrNoTokens) {
-		k.unread, k.later = l.err, time.Now().Add(fresh)
+		k.unread, k.unasked = l.err, time.Now().Add(fresh)
+		k.later = k.unasked
 	}
 	k.look = nil
 	close(l.done)
@@ -458,6 +464,7 @@ func (k *Keeper) remember(r *record) *record {
 		k.failures, k.next, k.failure = 0, time.Time{}, nil
 	}
 	k.known, k.knownAt, k.looked, k.later = r, time.Now(), k.looks.Load(), time.Time{}
+	k.unasked = time.Time{}
 	return r
 }
 
@@ -477,7 +484,7 @@ func (k *Keeper) idle() bool {
 	return !now.Before(k.next) && !now.Before(k.later) && !k.unsaved
 }
 
-// lookLater leaves the store alone for a while.
+// lookLater leaves the tokens alone for a while, as long as they can be used.
 func (k *Keeper) lookLater(d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

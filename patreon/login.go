@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -82,7 +83,13 @@ func Login(ctx context.Context, cfg KeeperConfig, code, redirectURI string) (*Ke
 	if k, err = NewKeeper(cfg); err != nil {
 		return nil, "", err
 	}
-	return k, id, k.keep(context.WithoutCancel(ctx), &claim{r: &record{}, replaces: true}, g)
+	// What the tokens take the place of matters if the store does not take them. If
+	// it cannot be read either, there is nothing to be known.
+	over, _, err := k.load(context.WithoutCancel(ctx))
+	if over == nil || err != nil {
+		over = &record{}
+	}
+	return k, id, k.keep(context.WithoutCancel(ctx), &claim{r: over, replaces: true}, g)
 }
 
 // owner asks whose tokens these are.
@@ -136,17 +143,18 @@ func (k *Keeper) LoginOnLoopback(ctx context.Context, cfg LoopbackConfig) error 
 		return fmt.Errorf("patreon: wait for the browser: %w", err)
 	}
 	state := rand.Text()
-	result := make(chan error, 1)
+	// What the browser does meanwhile has no say in it.
+	a := &arrival{state: state, result: make(chan error, 1), exchange: func(code string) error {
+		return k.Exchange(ctx, code, cfg.RedirectURI)
+	}}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+redirect.Path, func(w http.ResponseWriter, r *http.Request) {
-		k.redirected(w, r, cfg.RedirectURI, state, result)
-	})
+	mux.Handle("GET "+redirect.Path, a)
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	go srv.Serve(l)
 	defer srv.Close()
 	cfg.Prompt(k.AuthorizeURL(cfg.RedirectURI, state, cfg.Scopes...))
 	select {
-	case err := <-result:
+	case err := <-a.result:
 		// The browser is to get its answer.
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -169,29 +177,47 @@ func loopback(redirectURI string) (*url.URL, error) {
 	return u, nil
 }
 
-// redirected takes the code that a browser brings. Who comes without the state
-// was not sent by us, and changes nothing.
-func (k *Keeper) redirected(w http.ResponseWriter, r *http.Request, redirectURI, state string, result chan<- error) {
+// arrival takes the code that a browser brings. Who comes without the state was
+// not sent by us, and changes nothing.
+type arrival struct {
+	state    string
+	exchange func(code string) error
+	result   chan error // gets what became of the first who came
+
+	mu   sync.Mutex // guards what follows, and has others wait for the first
+	done bool
+	err  error
+}
+
+func (a *arrival) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	query := r.URL.Query()
-	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(state)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(query.Get("state")), []byte(a.state)) != 1 {
 		http.Error(w, "This is not an answer to the question that was asked.", http.StatusBadRequest)
 		return
 	}
-	var err error
-	if code := query.Get("code"); code != "" {
-		err = k.Exchange(r.Context(), code, redirectURI)
-	} else {
-		err = errors.New("patreon: the login was not allowed: " + scrub(query.Get("error"), nil))
-	}
-	if err != nil {
+	if err := a.take(query); err != nil {
 		http.Error(w, "This has not worked. The program that asked tells why.", http.StatusBadGateway)
+		return
+	}
+	fmt.Fprintln(w, "Done. You can close this page.")
+}
+
+// take exchanges a code. Who clicks twice brings the same code twice, and it is
+// good once: the second hears what became of the first.
+func (a *arrival) take(query url.Values) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.done {
+		return a.err
+	}
+	if code := query.Get("code"); code != "" {
+		a.err = a.exchange(code)
 	} else {
-		fmt.Fprintln(w, "Done. You can close this page.")
+		a.err = errors.New("patreon: the login was not allowed: " + scrub(query.Get("error"), nil))
 	}
-	select {
-	case result <- err:
-	default: // the same code for the second time
-	}
+	a.done = true
+	a.result <- a.err
+	return a.err
 }

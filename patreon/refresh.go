@@ -86,6 +86,9 @@ type claim struct {
 	// replaces tells that the call is about new tokens, whatever becomes of those
 	// in the record.
 	replaces bool
+	// before is the intent that was there. It may be of a refresh of our own that
+	// is under way.
+	before *intent
 }
 
 // wantsRefresh reports whether tokens have to be refreshed, or why they cannot
@@ -150,6 +153,7 @@ func (k *Keeper) claim(ctx context.Context, replaces bool) (*claim, error) {
 		case err != nil && ctx.Err() != nil:
 			return nil, errGone // others may still wait
 		case err != nil:
+			k.lookLater(lookEvery)
 			return nil, err
 		}
 		k.remember(r)
@@ -228,7 +232,11 @@ func (k *Keeper) intend(ctx context.Context, r *record, raw []byte) (*claim, err
 		return nil, nil
 	}
 	k.at("the intent is written")
-	return &claim{r: &next, raw: raw, begun: begun}, nil
+	c := &claim{r: &next, raw: raw, begun: begun}
+	if r != nil {
+		c.before = r.Intent
+	}
+	return c, nil
 }
 
 // call calls the token endpoint, and keeps what comes. Others take the intent
@@ -274,7 +282,7 @@ func (k *Keeper) failed(ctx context.Context, c *claim, err error) error {
 	}
 	k.count.result("failed")
 	next := *c.r
-	if next.Intent = nil; !c.replaces {
+	if next.Intent = c.before; !c.replaces {
 		intent := *c.r.Intent
 		intent.Wait = k.postpone(pauseAfter(err))
 		next.Intent = &intent

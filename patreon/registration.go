@@ -184,14 +184,14 @@ func (g *Registration) look(ctx context.Context) (*hooked, error) {
 
 // Run looks after the webhook until ctx ends, and returns nil then.
 func (g *Registration) Run(ctx context.Context) error {
-	const soonest = 10 * time.Second
+	const soonest, rarest = 10 * time.Second, 10 * time.Minute
 	for retry := soonest; ; {
 		wait := g.cfg.Every
 		if err := g.Reconcile(ctx); err == nil {
 			retry = soonest
 		} else if ctx.Err() == nil {
 			wait = min(retry, g.cfg.Every)
-			retry = min(2*retry, g.cfg.Every, 10*time.Minute)
+			retry = min(2*retry, g.cfg.Every, rarest)
 			g.log.WarnContext(ctx, "patreon: the webhook is not looked after", "err", err, "again_in", wait.String())
 		}
 		if !pause(ctx, wait) {
@@ -370,6 +370,7 @@ func (g *Registration) keep(ctx context.Context, w Webhook) error {
 	if secret == "" {
 		return fmt.Errorf("patreon: the webhook %s comes without its secret; remove it on the page of the client, and it is registered anew", w.ID)
 	}
+	contest := contest{key: g.cfg.Key}
 	for {
 		r, raw, err := g.load(ctx)
 		if err != nil {
@@ -393,6 +394,9 @@ func (g *Registration) keep(ctx context.Context, w Webhook) error {
 			g.known = &next
 			g.mu.Unlock()
 			return nil
+		}
+		if err := contest.again(ctx); err != nil {
+			return err
 		}
 	}
 }

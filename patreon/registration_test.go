@@ -274,7 +274,7 @@ func TestAFailedLookIsRepeatedSoon(t *testing.T) {
 		d.fake.Random(1, 1, patreontest.Fault{Kind: patreontest.ServerError})
 		before := len(d.fake.Requests())
 		pass(24 * time.Hour)
-		if n := len(d.fake.Requests()) - before; n < 20 || n > 40 {
+		if n := len(d.fake.Requests()) - before; n < 100 || n > 160 {
 			t.Errorf("%d requests in a day", n)
 		}
 		cancel()

@@ -35,11 +35,11 @@ type Store interface {
 const maxRecord = 64 << 10
 
 // storeGrace is how long a store may take to tell what became of a write.
-const storeGrace = 10 * time.Second
+const storeGrace = 15 * time.Second
 
 // maxContest is how many writes in a row may fail because somebody else was
 // faster.
-const maxContest = 100
+const maxContest = 30
 
 // A contest is a write that is tried again when somebody else was faster.
 type contest struct {

@@ -42,7 +42,7 @@ func (l line) RoundTrip(r *http.Request) (resp *http.Response, err error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	return direct{l.Handler}.RoundTrip(r)
+	return direct(l).RoundTrip(r)
 }
 
 // shop is a campaign on a fake Patreon, and its list of supporters.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/http"
@@ -219,9 +220,7 @@ func (s *TokenServer) Requests() map[Asked]uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make(map[Asked]uint64, len(s.requests))
-	for kind, n := range s.requests {
-		all[kind] = n
-	}
+	maps.Copy(all, s.requests)
 	return all
 }
 

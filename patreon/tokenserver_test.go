@@ -155,7 +155,7 @@ func TestATokenServerGivesTheTokenAndNoMore(t *testing.T) {
 		w := o.ask("GET", "/v1/token", "")
 		got := into[map[string]any](t, w)
 		if w.Code != 200 || w.Header().Get("ETag") != fmt.Sprintf(`"%d"`, want.Generation) || got["access_token"] != want.Access.Reveal() ||
-			got["token_type"] != "Bearer" || got["expires_in"] != want.Expires.Sub(time.Now()).Seconds() || got["generation"] != float64(want.Generation) ||
+			got["token_type"] != "Bearer" || got["expires_in"] != time.Until(want.Expires).Seconds() || got["generation"] != float64(want.Generation) ||
 			got["scope"] != want.Scope || len(got) != 6 {
 			t.Errorf("%d %v %v", w.Code, w.Header(), got)
 		}
