@@ -43,3 +43,8 @@ func (s *Service) CutControl() {
 
 // Sockets is the private folder of the service's tor.
 func (s *Service) Sockets() string { return s.tor.sockets }
+
+// AskTor sends a command to the tor that runs.
+func (s *Service) AskTor(ctx context.Context, command string) ([]string, error) {
+	return s.tor.ask(ctx, command)
+}

@@ -1,0 +1,55 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package onion_test
+
+import (
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// ask returns the header of a handler's answer.
+func ask(h http.Handler, url string) http.Header {
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, url, nil))
+	return w.Result().Header
+}
+
+// logTo returns a logger of everything.
+func logTo(mu *sync.Mutex, w io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(locked{mu, w}, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+type locked struct {
+	mu *sync.Mutex
+	w  io.Writer
+}
+
+func (l locked) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(b)
+}
+
+// readAll reads all files below a folder.
+func readAll(t *testing.T, root string, into map[string]string) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		into[path] = string(content)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
