@@ -11,8 +11,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
+
+	"xeiaso.net/site/internal/test/need"
 )
 
 // ask returns the header of a handler's answer.
@@ -53,3 +56,12 @@ func readAll(t *testing.T, root string, into map[string]string) {
 		t.Fatal(err)
 	}
 }
+
+// counts returns how many goroutines and open files there are.
+func counts() (goroutines, files int) {
+	open, _ := os.ReadDir("/proc/self/fd")
+	return runtime.NumGoroutine(), len(open)
+}
+
+// cycles is how often a service is started and stopped.
+func cycles() int { return need.Times(5, 20) }
