@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -105,9 +106,7 @@ func newScript(t testing.TB, says answers) *script {
 		"SIGNAL":             "550 that is not for you\r\n",
 		"SETCONF DisableNet": "550 that is not for you\r\n",
 	})}
-	for k, v := range says {
-		s.says[k] = v
-	}
+	maps.Copy(s.says, says)
 	go func() {
 		for {
 			conn, err := l.Accept()
@@ -243,11 +242,12 @@ func TestAServiceThatIsNotFoundGetsANewStart(t *testing.T) {
 	s := tor.play(func(c *onion.Config) { c.ProbeEvery = 20 * time.Millisecond })
 	id := s.Address().ID()
 	answer := func(events ...string) {
-		text := "250 OK\r\n"
+		var text strings.Builder
+		text.WriteString("250 OK\r\n")
 		for _, e := range events {
-			text += "650 HS_DESC " + strings.ReplaceAll(e, "ID", id) + "\r\n"
+			text.WriteString("650 HS_DESC " + strings.ReplaceAll(e, "ID", id) + "\r\n")
 		}
-		tor.change("HSFETCH", text)
+		tor.change("HSFETCH", text.String())
 	}
 	answer("REQUESTED ID NO_AUTH $AB~r x", "FAILED ID NO_AUTH $AB~r x REASON=NOT_FOUND")
 	becomes(t, s, onion.Publishing, nil)

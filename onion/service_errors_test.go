@@ -286,6 +286,28 @@ func TestStartsAndStopsLeaveNothing(t *testing.T) {
 		g, f := counts()
 		return g <= goroutines && f <= files
 	})
+	// Neither does a process that was killed, in the end.
+	for name, age := range map[string]time.Duration{"onion-old": time.Hour, "onion-new": 0, "onion-used": time.Hour} {
+		lock := filepath.Join(tmp, name, "lock")
+		if err := errors.Join(os.Mkdir(filepath.Dir(lock), 0o700), os.WriteFile(lock, nil, 0o600), os.Chtimes(lock, time.Time{}, time.Now().Add(-age))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used, err := os.Open(filepath.Join(tmp, "onion-used", "lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer used.Close()
+	if err := syscall.Flock(int(used.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	cycle()
+	for name, want := range map[string]bool{"onion-old": false, "onion-new": true, "onion-used": true} {
+		if _, err := os.Stat(filepath.Join(tmp, name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+		os.RemoveAll(filepath.Join(tmp, name))
+	}
 	// One that was never run.
 	s, err := onion.New(onion.Config{Dir: dir, Mode: onion.SingleHop})
 	if err != nil {

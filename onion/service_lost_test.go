@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -71,28 +70,6 @@ func (h *house) load() (stop func() int64) {
 		all.Wait()
 		return good.Load()
 	}
-}
-
-// fetch gets a path once, as a user of the network's client.
-func (h *house) fetch(ctx context.Context, user, path string) error {
-	transport := h.net.Client.Transport(user)
-	transport.DisableKeepAlives = true
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+string(h.Address())+path, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := transport.RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %s", resp.Status)
-	}
-	return nil
 }
 
 func TestAServiceLivesOnWhenTorIsKilled(t *testing.T) {

@@ -4,6 +4,8 @@
 package onion_test
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -17,6 +19,28 @@ import (
 
 	"xeiaso.net/site/internal/test/need"
 )
+
+// fetch gets a path once, as a user of the network's client.
+func (h *house) fetch(ctx context.Context, user, path string) error {
+	transport := h.net.Client.Transport(user)
+	transport.DisableKeepAlives = true
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+string(h.Address())+path, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %s", resp.Status)
+	}
+	return nil
+}
 
 // ask returns the header of a handler's answer.
 func ask(h http.Handler, url string) http.Header {

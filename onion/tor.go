@@ -22,7 +22,8 @@ import (
 type tor struct {
 	cfg     Config
 	log     *slog.Logger
-	sockets string // a folder that is ours alone; empty for an attached tor
+	sockets string   // a folder that is ours alone; empty for an attached tor
+	lock    *os.File // in it
 
 	mu       sync.Mutex // guards what follows, and the like of each service
 	services []*Service
@@ -76,12 +77,8 @@ func newTor(cfg Config) (*tor, error) {
 	if cfg.Control != "" {
 		return t, nil
 	}
-	// Tor runs in another folder.
-	tmp, err := filepath.Abs(os.TempDir())
-	if err == nil {
-		t.sockets, err = os.MkdirTemp(tmp, "onion-")
-	}
-	if err != nil {
+	var err error
+	if t.sockets, t.lock, err = makeSockets(); err != nil {
 		return nil, fmt.Errorf("onion: make a folder for sockets: %w", err)
 	}
 	return t, nil
@@ -91,6 +88,7 @@ func (t *tor) remove() error {
 	if t.sockets == "" {
 		return nil
 	}
+	t.lock.Close()
 	return os.RemoveAll(t.sockets)
 }
 

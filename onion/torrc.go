@@ -102,6 +102,10 @@ func (t *tor) lines(p program, data string) ([]string, error) {
 	return lines, nil
 }
 
+func globEscape(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
 func isSocksPort(line string) bool {
 	fields := strings.Fields(line)
 	return len(fields) > 0 && strings.EqualFold(strings.TrimLeft(fields[0], "+/"), "SocksPort")
