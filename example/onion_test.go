@@ -209,7 +209,7 @@ func childOf(t *testing.T, parent int, home string) int {
 	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(parent) + "/task/*/children")
 	for _, path := range tasks {
 		list, _ := os.ReadFile(path)
-		for _, field := range strings.Fields(string(list)) {
+		for field := range strings.FieldsSeq(string(list)) {
 			env, _ := os.ReadFile("/proc/" + field + "/environ")
 			if strings.HasPrefix(string(env), "HOME="+home) {
 				pid, _ := strconv.Atoi(field)

@@ -106,8 +106,8 @@ type Config struct {
 	ProbeEvery time.Duration
 
 	// MinBackoff and MaxBackoff are the bounds of the pause before tor is started
-	// again. It doubles, until the service was ready for twice as long. If 0,
-	// 1 second and 1 minute.
+	// again. It doubles, until the service was ready for twice as long; of each, at
+	// least the half is waited for, by chance. If 0, 1 second and 1 minute.
 	MinBackoff, MaxBackoff time.Duration
 
 	// LocationGrace is for how long [Service.Location] tells the address of a

@@ -288,12 +288,12 @@ func TestStartsAndStopsLeaveNothing(t *testing.T) {
 	})
 	// Neither does a process that was killed, in the end.
 	for name, age := range map[string]time.Duration{"onion-old": time.Hour, "onion-new": 0, "onion-used": time.Hour} {
-		lock := filepath.Join(tmp, name, "lock")
+		lock := filepath.Join(tmp, name, "onion-service.lock")
 		if err := errors.Join(os.Mkdir(filepath.Dir(lock), 0o700), os.WriteFile(lock, nil, 0o600), os.Chtimes(lock, time.Time{}, time.Now().Add(-age))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	used, err := os.Open(filepath.Join(tmp, "onion-used", "lock"))
+	used, err := os.Open(filepath.Join(tmp, "onion-used", "onion-service.lock"))
 	if err != nil {
 		t.Fatal(err)
 	}
