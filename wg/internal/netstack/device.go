@@ -20,6 +20,10 @@ type Device struct {
 	tap    atomic.Pointer[func([]byte, bool)]
 	merges sync.Pool // of *merger
 
+	// How many packets WireGuard holds, if it uses our bind.
+	counted           atomic.Bool
+	outbound, inbound *gate
+
 	reading sync.Mutex // guards cut
 	cut     segmenter
 
@@ -35,10 +39,12 @@ var _ tun.Device = (*Device)(nil)
 
 func newDevice(s *Stack) *Device {
 	return &Device{
-		s:      s,
-		merges: sync.Pool{New: func() any { return new(merger) }},
-		done:   make(chan struct{}),
-		events: make(chan tun.Event, 4),
+		s:        s,
+		merges:   sync.Pool{New: func() any { return new(merger) }},
+		outbound: newGate(),
+		inbound:  newGate(),
+		done:     make(chan struct{}),
+		events:   make(chan tun.Event, 4),
 	}
 }
 
@@ -78,6 +84,9 @@ func (d *Device) announce(e tun.Event) {
 func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 	d.reading.Lock()
 	defer d.reading.Unlock()
+	if d.counted.Load() {
+		d.outbound.wait()
+	}
 	if !d.cut.busy() {
 		select {
 		case p := <-d.s.link.queue:
@@ -96,6 +105,7 @@ func (d *Device) Read(bufs [][]byte, sizes []int, offset int) (int, error) {
 			n++
 		}
 	}
+	d.outbound.enter(n)
 	return n, nil
 }
 
@@ -130,6 +140,7 @@ func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
 	}
 	m.flush(d)
 	d.merges.Put(m)
+	d.inbound.leave(len(bufs))
 	return len(bufs), nil
 }
 

@@ -25,19 +25,25 @@ type host struct {
 	dial   func(context.Context, netip.AddrPort) (net.Conn, error)
 	listen func(port uint16) (net.Listener, error)
 	device tun.Device
+	bind   conn.Bind
+	key    *ecdh.PrivateKey
 	wg     *device.Device
 }
 
 // newHost makes an end with our stack.
 func newHost(t testing.TB, cfg Config) *host {
 	t.Helper()
-	s := newStack(t, cfg)
+	return hostOf(newStack(t, cfg))
+}
+
+func hostOf(s *Stack) *host {
 	return &host{
 		dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 			return s.DialTCP(ctx, netip.AddrPort{}, to)
 		},
 		listen: func(p uint16) (net.Listener, error) { return s.ListenTCP(port(p)) },
 		device: s.Device(),
+		bind:   s.Bind(conn.NewDefaultBind()),
 	}
 }
 
@@ -54,20 +60,20 @@ func newStockHost(t testing.TB, addresses []netip.Addr, mtu int) *host {
 		},
 		listen: func(p uint16) (net.Listener, error) { return n.ListenTCPAddrPort(netip.AddrPortFrom(b4, p)) },
 		device: d,
+		bind:   conn.NewDefaultBind(),
 	}
 }
 
 // tunnel connects two hosts with WireGuard over loopback.
 func tunnel(t testing.TB, a, b *host) {
 	t.Helper()
-	keys := make(map[*host]*ecdh.PrivateKey)
 	for _, h := range []*host{a, b} {
 		key, err := ecdh.X25519().GenerateKey(rand.Reader)
 		if err != nil {
 			t.Fatal(err)
 		}
-		keys[h] = key
-		h.wg = device.NewDevice(h.device, conn.NewDefaultBind(), device.NewLogger(device.LogLevelError, ""))
+		h.key = key
+		h.wg = device.NewDevice(h.device, h.bind, device.NewLogger(device.LogLevelError, ""))
 		t.Cleanup(h.wg.Close)
 		set(t, h, "private_key=%s\nlisten_port=0\n", hex.EncodeToString(key.Bytes()))
 		if err := h.wg.Up(); err != nil {
@@ -76,7 +82,7 @@ func tunnel(t testing.TB, a, b *host) {
 	}
 	for _, h := range [][2]*host{{a, b}, {b, a}} {
 		set(t, h[0], "public_key=%x\nendpoint=127.0.0.1:%s\nallowed_ip=0.0.0.0/0\nallowed_ip=::/0\n",
-			keys[h[1]].PublicKey().Bytes(), listenPort(t, h[1]))
+			h[1].key.PublicKey().Bytes(), listenPort(t, h[1]))
 	}
 }
 

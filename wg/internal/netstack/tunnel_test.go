@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"xeiaso.net/site/internal/test/need"
@@ -117,4 +118,41 @@ func closeTunnelUnderLoad(t *testing.T) {
 	all.Go(a.wg.Close)
 	b.wg.Close()
 	all.Wait()
+}
+
+// What WireGuard has no peer for never leaves it, so it is never counted out.
+func TestPacketsThatWireGuardDropsDoNotStopOthers(t *testing.T) {
+	s := newStack(t, Config{Addresses: []netip.Addr{a4, a6}})
+	a, b := hostOf(s), newHost(t, Config{Addresses: []netip.Addr{b4, b6}})
+	tunnel(t, a, b)
+	set(t, a, "public_key=%x\nreplace_allowed_ips=true\nallowed_ip=%v/32\n", b.key.PublicKey().Bytes(), b4)
+	nowhere, err := s.DialUDP(netip.AddrPort{}, netip.AddrPortFrom(netip.MustParseAddr("10.9.9.9"), 9))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 * inFlight {
+		if _, err := nowhere.Write(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dialed, accepted := through(t, a, b, b4, 80)
+	echo(t, dialed, accepted)
+	same(t, dialed, accepted, 16<<20)
+}
+
+func TestWireGuardHoldsFewPackets(t *testing.T) {
+	s := newStack(t, Config{Addresses: []netip.Addr{a4, a6}})
+	a, b := hostOf(s), newHost(t, Config{Addresses: []netip.Addr{b4, b6}})
+	var most atomic.Int64
+	s.SetTap(func([]byte, bool) {
+		if level := s.dev.outbound.level.Load(); level > most.Load() {
+			most.Store(level)
+		}
+	})
+	tunnel(t, a, b)
+	dialed, accepted := through(t, a, b, b4, 80)
+	same(t, dialed, accepted, 64<<20)
+	if got := most.Load(); got == 0 || got > inFlight+128 {
+		t.Errorf("up to %d packets, want no more than %d and a batch", got, inFlight)
+	}
 }
