@@ -136,12 +136,22 @@ func (d *Device) Write(bufs [][]byte, offset int) (int, error) {
 			continue
 		}
 		d.see(b[offset:], true)
-		m.add(d, b[offset:])
+		if !isMartian(b[offset:]) {
+			m.add(d, b[offset:])
+		}
 	}
 	m.flush(d)
 	d.merges.Put(m)
 	d.inbound.leave(len(bufs))
 	return len(bufs), nil
+}
+
+// isMartian reports whether a packet of IPv4 comes from, or goes to, an address
+// that never leaves a host (RFC 1122, section 3.2.1.3). gVisor drops those, too,
+// but writes to the program's standard error about it.
+func isMartian(p []byte) bool {
+	const source, destination, loopback = 12, 16, 127
+	return len(p) >= 20 && p[0]>>4 == 4 && (p[source] == loopback || p[destination] == loopback)
 }
 
 // see shows a packet to who captures them.

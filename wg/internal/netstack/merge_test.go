@@ -5,6 +5,7 @@ package netstack
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"testing"
 )
 
@@ -93,5 +94,16 @@ func TestAMergedPacketCanBeAsLongAsALengthFieldSays(t *testing.T) {
 		if total := m.runs[0].total; total > maxMerged {
 			t.Fatalf("a packet of %d bytes", total)
 		}
+	}
+}
+
+func TestMartiansAreDroppedInSilence(t *testing.T) {
+	s := newStack(t, Config{Addresses: []netip.Addr{b4}})
+	packets := [][]byte{change(segment4(1, "hello"), 12, 127), change(segment4(1, "hello"), 16, 127)}
+	if _, err := s.Device().Write(packets, 0); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.ip.Stats().IP.PacketsReceived.Value(); n != 0 {
+		t.Errorf("gVisor sees %d of them, and logs that", n)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -86,11 +87,21 @@ func TestThroughWireGuardStreamsArriveIntact(t *testing.T) {
 // TestSoakClosingTunnelsUnderLoad closes WireGuard devices, which close the
 // stacks, while eight connections write in each direction.
 func TestSoakClosingTunnelsUnderLoad(t *testing.T) {
-	before := runtime.NumGoroutine()
+	t.Run("warming up", closeTunnelUnderLoad) // the runtime keeps descriptors of its own
+	before, open := runtime.NumGoroutine(), descriptors()
 	for range need.Times(10, 200) {
 		t.Run("cycle", closeTunnelUnderLoad)
 	}
+	if now := descriptors(); now > open {
+		t.Errorf("%d descriptors are open, %d before", now, open)
+	}
 	wait.Until(t, "all goroutines have ended", func() bool { return runtime.NumGoroutine() <= before })
+}
+
+// descriptors counts the open ones; 0 where there is no /proc.
+func descriptors() int {
+	open, _ := os.ReadDir("/proc/self/fd")
+	return len(open)
 }
 
 func closeTunnelUnderLoad(t *testing.T) {
