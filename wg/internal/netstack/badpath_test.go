@@ -131,6 +131,6 @@ func BenchmarkBadPath(b *testing.B) {
 		{"30ms+2%late", overPath(delay, 0, 0.02, 4<<20)},
 		{"30ms+1%lost+2%late", overPath(delay, 0.01, 0.02, 4<<20)},
 	}, []variant{
-		ours("no-RACK", Config{}), ours("RACK", Config{RACK: true}),
+		ours("no-RACK", Config{NoRACK: true}), byDefault,
 	})
 }

@@ -44,12 +44,10 @@ var (
 	// What was tried to find the defaults.
 	choices = []variant{
 		byDefault,
-		ours("RACK", Config{RACK: true}),
+		ours("no-RACK", Config{NoRACK: true}),
 		ours("1MiB", Config{SendBuffer: 1 << 20, ReceiveBuffer: 1 << 20}),
 		ours("2MiB", Config{SendBuffer: 2 << 20, ReceiveBuffer: 2 << 20}),
 		ours("8MiB", Config{SendBuffer: 8 << 20, ReceiveBuffer: 8 << 20}),
-		ours("RACK+8MiB", Config{RACK: true, SendBuffer: 8 << 20, ReceiveBuffer: 8 << 20}),
-		ours("RACK+2MiB", Config{RACK: true, SendBuffer: 2 << 20, ReceiveBuffer: 2 << 20}),
 		ours("queue64", Config{Queue: 64}),
 		ours("queue1024", Config{Queue: 1024}),
 	}
