@@ -42,6 +42,14 @@ var (
 
 	bine = []string{"github.com/cretz/bine", "golang.org/x/crypto", "golang.org/x/sys"}
 
+	wireguard = []string{"golang.zx2c4.com/wireguard", "golang.org/x/net"}
+
+	// What gVisor's network stack brings.
+	gvisor = []string{
+		"gvisor.dev/gvisor/pkg", "github.com/google/btree", "golang.org/x/exp/constraints",
+		"golang.org/x/sys", "golang.org/x/time/rate",
+	}
+
 	markdown = []string{
 		"github.com/yuin/goldmark", "github.com/yuin/goldmark-highlighting",
 		"github.com/alecthomas/chroma", "github.com/dlclark/regexp2", "github.com/goccy/go-yaml",
@@ -90,6 +98,8 @@ var rules = []rule{
 	{pkg: "syndicate/webhook", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/webmention", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/websub", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
+	// The only package that may import gVisor.
+	{pkg: "wg/internal/netstack", third: slices.Concat(wireguard, gvisor)},
 	// The host program is where all of them meet.
 	{pkg: "example", own: []string{"..."}, third: []string{"..."}},
 }
@@ -233,6 +243,26 @@ func TestLibrariesDoNotImportEachOther(t *testing.T) {
 			other, _, _ := strings.Cut(rel, "/")
 			if ok && other != library && slices.Contains(libraries, other) {
 				t.Errorf("%s imports %s", p, rel)
+			}
+		}
+	}
+}
+
+// gVisor has no versions and promises nothing about its API: what a new one
+// breaks has to be in one place. The same goes for the interface to WireGuard.
+func TestGvisorIsImportedInOnePlace(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}{{range .Imports}} {{.}}{{end}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		imports := strings.Fields(line)
+		if imports[0] == module+"/wg/internal/netstack" {
+			continue
+		}
+		for _, p := range imports[1:] {
+			if strings.HasPrefix(p, "gvisor.dev/") || strings.HasPrefix(p, "golang.zx2c4.com/wireguard/tun") {
+				t.Errorf("%s imports %s: only wg/internal/netstack may", imports[0], p)
 			}
 		}
 	}
