@@ -67,6 +67,7 @@ var rules = []rule{
 	{pkg: "patreon"},
 	{pkg: "patreon/metrics", own: []string{"patreon"}, third: prometheus},
 	{pkg: "patreon/patreontest"},
+	{pkg: "wg"},
 	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/internal/markup"},
