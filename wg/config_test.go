@@ -226,3 +226,16 @@ func mustDecode(s string) []byte {
 	}
 	return raw
 }
+
+func TestTheNameServerOfFlyIsKnown(t *testing.T) {
+	text := "[Interface]\nPrivateKey = " + private.Reveal() + "\nAddress = fdaa:0:4d:a7b:1:0:a:2/120\n"
+	for more, want := range map[string]string{"": "[fdaa:0:4d::3]", "DNS = fdaa:0:4d::53\n": "[fdaa:0:4d::53]"} {
+		c, err := parse(text + more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(c.Servers()); got != want {
+			t.Errorf("%q: the servers are %s, want %s", more, got, want)
+		}
+	}
+}
