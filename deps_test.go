@@ -68,6 +68,7 @@ var rules = []rule{
 	{pkg: "patreon/metrics", own: []string{"patreon"}, third: prometheus},
 	{pkg: "patreon/patreontest"},
 	{pkg: "wg"},
+	{pkg: "wg/internal/socks"},
 	{pkg: "wg/internal/dns", third: []string{"golang.org/x/net/dns/dnsmessage"}},
 	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
 	{pkg: "syndicate/feed", own: []string{"syndicate"}, third: []string{"github.com/rivo/uniseg"}},
