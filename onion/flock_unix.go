@@ -11,7 +11,8 @@ import (
 	"syscall"
 )
 
-// tryLock locks a file until it is closed, and reports whether nobody else had.
+// tryLock locks a file or a folder until it is closed, and reports whether nobody
+// else had.
 func tryLock(f *os.File) (free bool, err error) {
 	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {

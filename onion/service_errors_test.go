@@ -287,13 +287,13 @@ func TestStartsAndStopsLeaveNothing(t *testing.T) {
 		return g <= goroutines && f <= files
 	})
 	// Neither does a process that was killed, in the end.
-	for name, age := range map[string]time.Duration{"onion-old": time.Hour, "onion-new": 0, "onion-used": time.Hour} {
-		lock := filepath.Join(tmp, name, "onion-service.lock")
-		if err := errors.Join(os.Mkdir(filepath.Dir(lock), 0o700), os.WriteFile(lock, nil, 0o600), os.Chtimes(lock, time.Time{}, time.Now().Add(-age))); err != nil {
+	folder := func(name string) string { return filepath.Join(tmp, name) }
+	for name, age := range map[string]time.Duration{"onion-service-old": time.Hour, "onion-service-new": 0, "onion-service-used": time.Hour, "onion-else": time.Hour} {
+		if err := errors.Join(os.Mkdir(folder(name), 0o700), os.WriteFile(filepath.Join(folder(name), "torrc"), nil, 0o600), os.Chtimes(folder(name), time.Time{}, time.Now().Add(-age))); err != nil {
 			t.Fatal(err)
 		}
 	}
-	used, err := os.Open(filepath.Join(tmp, "onion-used", "onion-service.lock"))
+	used, err := os.Open(folder("onion-service-used"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,11 +302,11 @@ func TestStartsAndStopsLeaveNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	cycle()
-	for name, want := range map[string]bool{"onion-old": false, "onion-new": true, "onion-used": true} {
-		if _, err := os.Stat(filepath.Join(tmp, name)); (err == nil) != want {
+	for name, want := range map[string]bool{"onion-service-old": false, "onion-service-new": true, "onion-service-used": true, "onion-else": true} {
+		if _, err := os.Stat(folder(name)); (err == nil) != want {
 			t.Errorf("%s: %v", name, err)
 		}
-		os.RemoveAll(filepath.Join(tmp, name))
+		os.RemoveAll(folder(name))
 	}
 	// One that was never run.
 	s, err := onion.New(onion.Config{Dir: dir, Mode: onion.SingleHop})

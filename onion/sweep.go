@@ -10,12 +10,14 @@ import (
 	"time"
 )
 
-// lockName is a file in a folder of sockets that its process has locked for as long
-// as it lives.
-const lockName = "lock"
+// socketsPrefix begins the name of a folder of sockets. No other program has one like
+// it.
+const socketsPrefix = "onion-service-"
 
 // makeSockets makes a folder for sockets, and removes those that killed processes
-// have left behind.
+// have left behind. The folder is locked for as long as the process lives: others of
+// ours see by that that it is used, and so does systemd-tmpfiles(8), which clears away
+// what is old in folders for temporary files.
 func makeSockets() (dir string, lock *os.File, err error) {
 	// Tor runs in another folder.
 	tmp, err := filepath.Abs(os.TempDir())
@@ -23,10 +25,10 @@ func makeSockets() (dir string, lock *os.File, err error) {
 		return "", nil, err
 	}
 	sweepSockets(tmp)
-	if dir, err = os.MkdirTemp(tmp, "onion-"); err != nil {
+	if dir, err = os.MkdirTemp(tmp, socketsPrefix); err != nil {
 		return "", nil, err
 	}
-	if lock, err = os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o600); err == nil {
+	if lock, err = os.Open(dir); err == nil {
 		_, err = tryLock(lock)
 	}
 	if err != nil {
@@ -36,21 +38,21 @@ func makeSockets() (dir string, lock *os.File, err error) {
 	return dir, lock, nil
 }
 
-// sweepSockets removes folders whose lock nobody holds. One that was made just now
-// may be about to be locked.
+// sweepSockets removes folders that nobody has locked. One that was made just now
+// may be about to be.
 func sweepSockets(tmp string) {
-	locks, _ := filepath.Glob(filepath.Join(globEscape(tmp), "onion-*", lockName))
-	for _, path := range locks {
-		info, err := os.Lstat(path)
-		if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < time.Minute {
+	dirs, _ := filepath.Glob(filepath.Join(globEscape(tmp), socketsPrefix+"*"))
+	for _, dir := range dirs {
+		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < time.Minute {
 			continue
 		}
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
+		f, err := os.Open(dir)
 		if err != nil {
 			continue // somebody else's
 		}
 		if free, err := tryLock(f); free && err == nil {
-			os.RemoveAll(filepath.Dir(path))
+			os.RemoveAll(dir)
 		}
 		f.Close()
 	}

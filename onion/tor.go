@@ -23,7 +23,7 @@ type tor struct {
 	cfg     Config
 	log     *slog.Logger
 	sockets string   // a folder that is ours alone; empty for an attached tor
-	lock    *os.File // in it
+	lock    *os.File // of it
 
 	mu       sync.Mutex // guards what follows, and the like of each service
 	services []*Service
