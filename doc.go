@@ -32,8 +32,11 @@
 // example is a program that is made of these packages, for running a site
 // without writing Go.
 //
-// More is planned, and not here yet: onion serves a site over Tor, wg reaches
-// private services through WireGuard.
+// [xeiaso.net/site/onion] serves a site as a Tor onion service: it runs tor and
+// runs it again, and has what such a service needs on both sides.
+//
+// More is planned: wg, of which only parts are here yet, reaches private services
+// through WireGuard.
 //
 // # Imports
 //

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -48,14 +49,14 @@ func runOnion(args []string, getenv func(string) string, stdin io.Reader, stdout
 	dir := filepath.Join(dataDir, "onion", "key")
 	switch command {
 	case "address":
-		key, err := onion.ReadKey(dir)
+		key, err := readKey(dir)
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(stdout, key.Address())
 		return err
 	case "export-key":
-		key, err := onion.ReadKey(dir)
+		key, err := readKey(dir)
 		if err != nil {
 			return err
 		}
@@ -69,6 +70,14 @@ func runOnion(args []string, getenv func(string) string, stdin io.Reader, stdout
 		return importKey(dir, mode, stdin, stdout)
 	}
 	return fmt.Errorf("%q is no command of onion: want address, export-key or import-key", command)
+}
+
+func readKey(dir string) (onion.Key, error) {
+	key, err := onion.ReadKey(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return onion.Key{}, fmt.Errorf("there is no key in %s: -data-dir may be another one, a site with -onion makes a key at its first start, and import-key takes one from elsewhere", dir)
+	}
+	return key, err
 }
 
 func importKey(dir string, mode onion.Mode, stdin io.Reader, stdout io.Writer) error {

@@ -304,8 +304,10 @@ func command(t *testing.T, input, dataDir string, args ...string) (string, error
 
 func TestTheKeyMovesByCommand(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := command(t, "", dir, "export-key"); err == nil {
-		t.Error("a key that is not there was exported")
+	for _, name := range []string{"address", "export-key"} {
+		if _, err := command(t, "", dir, name); err == nil || !strings.Contains(err.Error(), "import-key") {
+			t.Errorf("%s without a key: %v", name, err)
+		}
 	}
 	key := onion.NewKey()
 	if out, err := command(t, string(key.File()), dir, "import-key"); err != nil || out != string(key.Address())+"\n" {
