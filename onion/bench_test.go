@@ -115,3 +115,25 @@ func BenchmarkThroughput(b *testing.B) {
 	b.ReportMetric(median(times["plain"])/median(times["ours"]), "x-plain")
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkLocation is what the middleware costs a page, and what is no page.
+func BenchmarkLocation(b *testing.B) {
+	address := onion.NewKey().Address()
+	for _, media := range []string{"text/html; charset=utf-8", "text/css"} {
+		plain := page(http.StatusOK, media, "hello")
+		for name, h := range map[string]http.Handler{
+			"without": plain, "with": onion.Location(onion.LocationConfig{Address: onion.Fixed(address)})(plain),
+		} {
+			b.Run(strings.Fields(media)[0]+"/"+name, func(b *testing.B) {
+				r := httptest.NewRequest(http.MethodGet, "/posts/?page=2", nil)
+				w := httptest.NewRecorder()
+				b.ReportAllocs()
+				for b.Loop() {
+					clear(w.Header())
+					w.Body.Reset()
+					h.ServeHTTP(w, r)
+				}
+			})
+		}
+	}
+}

@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"io"
 	"log/slog"
-	"mime"
 	"net"
 	"net/http"
 	"runtime"
@@ -52,11 +51,11 @@ func Location(cfg LocationConfig) func(http.Handler) http.Handler {
 				next.ServeHTTP(w, r)
 				return
 			}
-			value := scheme + "://" + string(address) + target(r)
+			asked := target(r) // before anybody changes the request
 			next.ServeHTTP(&headerWriter{ResponseWriter: w, before: func(status int, h http.Header) {
 				h.Del("Onion-Location")
 				if isPage(status, h) {
-					h.Set("Onion-Location", value)
+					h.Set("Onion-Location", scheme+"://"+string(address)+asked)
 				}
 			}}, r)
 		})
@@ -89,8 +88,8 @@ func target(r *http.Request) string {
 // isPage reports whether an answer is a document that a browser shows. A redirect
 // is none.
 func isPage(status int, h http.Header) bool {
-	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
-	return media == "text/html" && (status < 300 || status >= 400) && status != http.StatusNoContent
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/html") && (status < 300 || status >= 400) && status != http.StatusNoContent
 }
 
 // headerWriter calls before when the header is about to be sent, once.
