@@ -29,9 +29,11 @@ func (d *descriptor) begin() {
 	d.uploadedAt = time.Time{}
 }
 
-// maxFailures is how many directories may refuse a descriptor one after the other
-// until this is more than bad luck with some of them.
-const maxFailures = 4
+// maxFailures is how many directories may refuse a descriptor one after the other: a
+// whole round on the public network, two descriptors at eight directories each. They
+// refuse one that is no newer than theirs, as that of a tor which was started again at
+// once can be.
+const maxFailures = 16
 
 // staleAfter is for how long there may be no upload: tor does one every one to two
 // hours, and a descriptor lasts for three.

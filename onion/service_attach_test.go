@@ -223,13 +223,13 @@ func TestAServiceIsDegradedWhileItCannotBeFound(t *testing.T) {
 	becomes(t, s, onion.Ready, nil)
 
 	// One directory that refuses is no reason, many are.
-	for i := range 6 {
+	for i := range 20 {
 		tor.tell("HS_DESC FAILED %s UNKNOWN $AB~r%d x REASON=UPLOAD_REJECTED", id, i)
 	}
 	becomes(t, s, onion.Degraded, onion.ErrPublish)
 	tor.tell("HS_DESC UPLOADED %s UNKNOWN $AB~r", id)
 	becomes(t, s, onion.Ready, nil)
-	if st := s.Stats(); st.Uploads != 2 || st.FailedUploads != 6 {
+	if st := s.Stats(); st.Uploads != 2 || st.FailedUploads != 20 {
 		t.Errorf("%+v", st)
 	}
 	if got := tor.commands(); slices.Contains(got, "TAKEOWNERSHIP") || slices.Contains(got, "SIGNAL") || slices.Contains(got, "SETCONF") {
