@@ -1,0 +1,52 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package wg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNoRoute: an address is in no peer's AllowedIPs, so that no packet could ever go
+// there.
+var ErrNoRoute = errors.New("wg: no peer has this address in its AllowedIPs")
+
+// PeerError: a peer does not answer. It is a timeout.
+type PeerError struct {
+	Peer     PublicKey
+	Endpoint string // as it was configured; empty if the peer has none
+	// LastHandshake is when it has answered last; zero if never.
+	LastHandshake time.Time
+	// Attempts is how often it was asked since.
+	Attempts int
+	// Err is what has ended the waiting.
+	Err error
+}
+
+// Error implements error.
+func (e *PeerError) Error() string {
+	where := e.Endpoint
+	if where == "" {
+		where = "no endpoint: it has to come to us"
+	}
+	when := "it has never answered; the keys or the endpoint may be wrong, or a firewall in between"
+	if !e.LastHandshake.IsZero() {
+		when = "it has answered last at " + e.LastHandshake.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("wg: the peer %s (%s) does not answer, asked %d times; %s: %v", e.Peer, where, e.Attempts, when, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *PeerError) Unwrap() error { return e.Err }
+
+// Timeout implements [net.Error].
+func (e *PeerError) Timeout() bool { return true }
+
+// Temporary implements [net.Error].
+func (e *PeerError) Temporary() bool { return true }
+
+// Is reports that this is the end of a deadline, whatever has ended the waiting.
+func (e *PeerError) Is(target error) bool { return target == context.DeadlineExceeded }

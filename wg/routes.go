@@ -1,0 +1,44 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package wg
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+)
+
+// A route says which peer has a network behind it.
+type route struct {
+	network netip.Prefix
+	peer    PublicKey
+}
+
+// routes are those of all peers, the longest prefixes first. Of two peers with the
+// same network the later has it, as in the device.
+type routes []route
+
+func (c *Config) routes() routes {
+	var all routes
+	for i := range c.Peers {
+		for _, n := range c.Peers[i].AllowedIPs {
+			n = n.Masked()
+			all = slices.DeleteFunc(all, func(r route) bool { return r.network == n })
+			all = append(all, route{n, c.Peers[i].PublicKey})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b route) int { return cmp.Compare(b.network.Bits(), a.network.Bits()) })
+	return all
+}
+
+// peer returns who has an address behind it.
+func (r routes) peer(addr netip.Addr) (PublicKey, bool) {
+	addr = addr.Unmap().WithZone("")
+	for _, route := range r {
+		if route.network.Contains(addr) {
+			return route.peer, true
+		}
+	}
+	return PublicKey{}, false
+}
