@@ -1,0 +1,48 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package wg
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// Options say how a tunnel works. The zero value is good.
+type Options struct {
+	// ResolveEndpoint looks up the names of endpoints, outside of the tunnel. If nil,
+	// the resolver of the host does.
+	ResolveEndpoint func(ctx context.Context, host string) ([]netip.Addr, error)
+
+	// SendBuffer and ReceiveBuffer are how many bytes a TCP connection may hold that
+	// were not acknowledged, or not read. If 0, 4 MiB.
+	SendBuffer, ReceiveBuffer int
+
+	// NoRACK detects losses by counting in place of by time, RFC 8985.
+	NoRACK bool
+
+	// DNSTimeout is how long a server may take for an answer. If 0, 5 seconds.
+	DNSTimeout time.Duration
+
+	// Capture is given each packet inside the tunnel, as it comes or goes. It must
+	// neither keep nor change it, and return soon. If nil, nobody is.
+	Capture func(packet []byte, in bool)
+
+	// Logger is told what happens. If nil, nobody is.
+	Logger *slog.Logger
+}
+
+func (o *Options) setDefaults() {
+	if o.ResolveEndpoint == nil {
+		resolver := &net.Resolver{}
+		o.ResolveEndpoint = func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return resolver.LookupNetIP(ctx, "ip", host)
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}

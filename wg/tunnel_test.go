@@ -1,0 +1,121 @@
+// Copyright (c) 2026 The xeiaso.net/site authors
+// SPDX-License-Identifier: MIT
+
+package wg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pairOf makes two ends of a tunnel, the second of which knows where the first is.
+func pairOf(t *testing.T) (a, b *Tunnel) {
+	t.Helper()
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.LocalAddr().(*net.UDPAddr).AddrPort().Port()
+	l.Close()
+	ka, kb, psk := NewKey(), NewKey(), NewSharedKey()
+	prefix := netip.MustParsePrefix
+	a, err = New(&Config{
+		PrivateKey: ka, Addresses: []netip.Prefix{prefix("10.9.0.1/24"), prefix("fd09::1/64")}, ListenPort: port,
+		Peers: []Peer{{PublicKey: kb.Public(), PresharedKey: psk, AllowedIPs: []netip.Prefix{prefix("10.9.0.2/32"), prefix("fd09::2/128")}}},
+	}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { a.Close() })
+	b, err = New(&Config{
+		PrivateKey: kb, Addresses: []netip.Prefix{prefix("10.9.0.2/24"), prefix("fd09::2/64")},
+		Peers: []Peer{{PublicKey: ka.Public(), PresharedKey: psk, Endpoint: fmt.Sprintf("somewhere.example:%d", port), AllowedIPs: []netip.Prefix{prefix("10.9.0.0/24"), prefix("fd09::/64")}}},
+	}, Options{ResolveEndpoint: func(_ context.Context, host string) ([]netip.Addr, error) {
+		if host != "somewhere.example" {
+			return nil, fmt.Errorf("asked for %q", host)
+		}
+		return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return a, b
+}
+
+func TestTwoEndsTalk(t *testing.T) {
+	a, b := pairOf(t)
+	l, err := a.stack.ListenTCP(netip.AddrPortFrom(netip.IPv6Unspecified(), 80))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				io.Copy(conn, conn)
+			}()
+		}
+	}()
+	if err := a.Up(t.Context()); err != nil { // has nobody to call
+		t.Fatal(err)
+	}
+	if err := b.Up(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"10.9.0.1:80", "[fd09::1]:80"} {
+		conn, err := b.Dial("tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(conn, "hello")
+		conn.(interface{ CloseWrite() error }).CloseWrite()
+		if got, err := io.ReadAll(conn); string(got) != "hello" || err != nil {
+			t.Errorf("%s: %q, %v", at, got, err)
+		}
+		conn.Close()
+	}
+	_, err = b.Dial("tcp", "10.9.0.1:81")
+	if op, ok := errors.AsType[*net.OpError](err); !ok || !errors.Is(err, syscall.ECONNREFUSED) || op.Addr.String() != "10.9.0.1:81" {
+		t.Errorf("a closed port: %#v", err)
+	}
+	if _, err := b.Dial("tcp", "10.8.0.1:80"); !errors.Is(err, ErrNoRoute) {
+		t.Errorf("outside: %v", err)
+	}
+	if _, err := b.Dial("tcp", "name:80"); !errors.As(err, new(*net.DNSError)) {
+		t.Errorf("a name: %v", err)
+	}
+	b.Close()
+	if _, err := b.Dial("tcp", "10.9.0.1:80"); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+func TestAPeerThatIsNotThereIsNamed(t *testing.T) {
+	_, b := pairOf(t) // the first is not up
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err := b.Up(ctx)
+	e, ok := errors.AsType[*PeerError](err)
+	if !ok || !errors.Is(err, context.DeadlineExceeded) || e.Attempts < 2 || !e.LastHandshake.IsZero() {
+		t.Errorf("Up: %#v", err)
+	}
+	dial, end := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer end()
+	_, err = b.DialContext(dial, "tcp", "10.9.0.1:80")
+	if _, ok := errors.AsType[*PeerError](err); !ok || !os.IsTimeout(err) {
+		t.Errorf("Dial: %#v", err)
+	}
+}
