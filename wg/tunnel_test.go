@@ -53,7 +53,7 @@ func pairOf(t *testing.T) (a, b *Tunnel) {
 
 func TestTwoEndsTalk(t *testing.T) {
 	a, b := pairOf(t)
-	l, err := a.stack.ListenTCP(netip.AddrPortFrom(netip.IPv6Unspecified(), 80))
+	l, err := a.Listen("tcp", ":80")
 	if err != nil {
 		t.Fatal(err)
 	}
