@@ -79,7 +79,7 @@ var rules = []rule{
 	{pkg: "patreon/patreontest"},
 	{pkg: "onion", third: bine},
 	{pkg: "onion/metrics", own: []string{"onion"}, third: slices.Concat(bine, prometheus)},
-	{pkg: "wg"},
+	{pkg: "wg", own: []string{"wg/internal/..."}, third: slices.Concat(wireguard, gvisor, []string{"golang.org/x/crypto"})},
 	{pkg: "wg/internal/socks"},
 	{pkg: "wg/internal/dns", third: []string{"golang.org/x/net/dns/dnsmessage"}},
 	{pkg: "syndicate", third: []string{"github.com/rivo/uniseg"}},
