@@ -13,12 +13,13 @@ import (
 
 // DNS starts dnsmasq on the peer's side, on an address inside the tunnel, until the
 // test ends. It knows what the lines say, in the language of dnsmasq.conf, and of
-// "internal" no other names; whatever else it is asked, it refuses.
+// "internal", as of those without a dot, no others; whatever else it is asked, it
+// refuses.
 func (p *Peer) DNS(t testing.TB, address string, lines ...string) {
 	t.Helper()
 	args := []string{
 		"--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--no-resolv", "--no-hosts", "--log-facility=-", "--log-queries",
-		"--bind-interfaces", "--listen-address=" + address, "--local=/internal/", "--local-ttl=60",
+		"--bind-interfaces", "--listen-address=" + address, "--local=/internal/", "--local=//", "--local-ttl=60",
 	}
 	for _, line := range lines {
 		args = append(args, "--"+line)
