@@ -328,7 +328,10 @@ func TestAHostThatHasSleptCallsItsPeers(t *testing.T) {
 	shook := b.Status().Peers[0].LastHandshake
 	ahead.Store(int64(time.Hour))
 	// The device shakes hands once in 5 seconds at most, unless keys are dead.
-	wait.Until(t, "there was another handshake", func() bool { return b.Status().Peers[0].LastHandshake.After(shook) })
+	wait.Until(t, "there was another handshake", func() bool {
+		p := b.Status().Peers[0]
+		return p.LastHandshake.After(shook) && p.State == StateUp
+	})
 	ahead.Store(0)
 	wait.Until(t, "it is known that the clock was set back", func() bool {
 		return strings.Contains(b.Status().Peers[0].Problem, "clock was set back by 1h")
