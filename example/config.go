@@ -144,7 +144,7 @@ func parseLevel(s string) (level slog.Level, err error) {
 // usage prints what there is to set.
 func usage(fs *flag.FlagSet, w io.Writer) {
 	fmt.Fprint(w, "Usage: example [flags]\n       example token-server [flags]\n       example patreon seed|login|status|hash [flags]\n"+
-		"       example onion address|export-key|import-key [flags]\n\n"+
+		"       example onion address|export-key|import-key [flags]\n       example wg genkey|genpsk|pubkey|check FILE\n\n"+
 		"Hosts a web site from a git repository; without -git-repo, a demo.\n"+
 		"Each flag can be set by the environment variable of its name in upper case\nwith underscores; the flag wins.\n\n")
 	fs.SetOutput(w)

@@ -47,6 +47,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return runPatreon(ctx, args[1:], getenv, os.Stdin, stdout, stderr)
 		case "onion":
 			return runOnion(args[1:], getenv, os.Stdin, stdout, stderr)
+		case "wg":
+			return runWG(args[1:], os.Stdin, stdout, stderr)
 		}
 	}
 	c, err := parse(args, getenv, stderr)
