@@ -49,6 +49,7 @@ type config struct {
 	patreon                          patreonFlags
 	onionBind                        string
 	onion                            onionFlags
+	wg                               wgFlags
 }
 
 // forges have a hook each, mounted if it has a secret.
@@ -98,6 +99,7 @@ func (c *config) flags() *flag.FlagSet {
 	c.syndication.flags(fs)
 	c.patreon.flags(fs)
 	c.onion.flags(fs)
+	c.wg.flags(fs)
 	fs.StringVar(&c.notifyCommand, "notify-command", "", "`command` to run when a build fails or recovers, with its record on stdin")
 	fs.Var(value[slog.Level]{&c.logLevel, parseLevel, "debug, info, warn or error"}, "log-level", "least `level` to log: debug, info, warn, error")
 	return fs
