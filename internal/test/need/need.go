@@ -39,6 +39,14 @@ func Missing(t testing.TB, what, remedy string) {
 	t.Skipf("%s: %s", what, remedy)
 }
 
+// Root asks for the rights of root, as namespaces and devices need them.
+func Root(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		Missing(t, "this test is not run by root", "sudo -E go test")
+	}
+}
+
 // Path returns the absolute path of a file or directory, given relative to the
 // module's root. It always skips if there is none: it is for what cannot be
 // had everywhere.
