@@ -225,8 +225,12 @@ func (p *parser) inInterface(key, value string) (err error) {
 	return err
 }
 
-// minMTU is the least that IPv4 calls for; IPv6 wants 1280.
-const minMTU = 576
+const (
+	// minMTU is the least that IPv4 calls for; IPv6 wants 1280.
+	minMTU = 576
+	// defaultMTU leaves room for what WireGuard adds on a path that carries 1500 bytes.
+	defaultMTU = 1420
+)
 
 func (c *Config) addDNS(s string) error {
 	if addr, err := netip.ParseAddr(s); err == nil {

@@ -9,7 +9,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strconv"
+	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -24,14 +25,13 @@ import (
 // Nothing is ever sent outside of the tunnel.
 func (t *Tunnel) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, addr, err := t.dial(ctx, network, address)
-	if err != nil {
-		var op *net.OpError
-		if errors.As(err, &op) {
-			err = op.Err
-		}
-		return nil, &net.OpError{Op: "dial", Net: network, Addr: addr, Err: err}
+	if err = t.ended(err); err == nil {
+		return conn, nil
 	}
-	return conn, nil
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return nil, &net.OpError{Op: "dial", Net: network, Addr: addr, Err: err}
 }
 
 // Dial is DialContext without a context.
@@ -44,21 +44,18 @@ func (t *Tunnel) dial(ctx context.Context, network, address string) (net.Conn, n
 	if err != nil {
 		return nil, nil, err
 	}
-	host, portText, err := net.SplitHostPort(address)
+	host, port, err := splitAddress(ctx, network, address)
 	if err != nil {
 		return nil, nil, err
 	}
-	port, err := strconv.ParseUint(portText, 10, 16)
+	names := t.names()
+	addrs, err := names.LookupNetIP(ctx, family, host)
 	if err != nil {
-		return nil, nil, &net.AddrError{Err: "the port is no number", Addr: address}
+		return nil, nil, t.explainLookup(ctx, names.Servers, err)
 	}
-	addrs, err := t.resolver.LookupNetIP(ctx, family, host)
-	if err != nil {
-		return nil, nil, err
-	}
-	var all []netip.AddrPort
-	for _, a := range addrs {
-		all = append(all, netip.AddrPortFrom(a, uint16(port)))
+	all := make([]netip.AddrPort, len(addrs))
+	for i, a := range addrs {
+		all[i] = netip.AddrPortFrom(a, port)
 	}
 	return t.race(ctx, network, all)
 }
@@ -76,105 +73,166 @@ func familyOf(network string) (string, error) {
 	return "", net.UnknownNetworkError(network)
 }
 
+// splitAddress takes an address apart. The port may be the name of a service that
+// /etc/services has, such as https.
+func splitAddress(ctx context.Context, network, address string) (host string, port uint16, err error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, err
+	}
+	// It asks no server.
+	n, err := (&net.Resolver{PreferGo: true}).LookupPort(ctx, network, service)
+	if err != nil {
+		return "", 0, &net.AddrError{Err: fmt.Sprintf("the port %q is neither a number up to 65535 nor a service", service), Addr: address}
+	}
+	return host, uint16(n), nil
+}
+
 // stagger is until the next address is tried as well, RFC 8305, 5.
 const stagger = 250 * time.Millisecond
 
-// race tries addresses one after the other, and takes the first that answers.
+// attempt is what has become of one address.
+type attempt struct {
+	conn net.Conn
+	addr netip.AddrPort
+	err  error
+}
+
+// race tries addresses one after the other, and takes the first that answers. The error
+// is that of the first that has failed.
 func (t *Tunnel) race(ctx context.Context, network string, addrs []netip.AddrPort) (net.Conn, net.Addr, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type result struct {
-		conn net.Conn
-		addr netip.AddrPort
-		err  error
-	}
-	results := make(chan result, len(addrs))
-	begin := func(addr netip.AddrPort) {
+	results := make(chan attempt, len(addrs))
+	pending := 0
+	begin := func() {
+		addr := addrs[0]
+		addrs = addrs[1:]
+		pending++
 		go func() {
 			conn, err := t.dialOne(ctx, network, addr)
-			results <- result{conn, addr, err}
+			results <- attempt{conn, addr, err}
 		}()
 	}
-	begin(addrs[0])
-	next, pending := 1, 1
+	begin()
 	timer := time.NewTimer(stagger)
 	defer timer.Stop()
-	var first result
-	for {
+	var first attempt
+	for pending > 0 {
 		select {
 		case r := <-results:
 			pending--
 			if r.err == nil {
-				go func() { // those that come too late
-					for range pending {
-						if late := <-results; late.conn != nil {
-							late.conn.Close()
-						}
-					}
-				}()
+				go closeLate(results, pending)
 				return r.conn, nil, nil
 			}
 			if first.err == nil {
 				first = r
 			}
-			if next == len(addrs) && pending == 0 {
-				return nil, tcpOrUDP(network, first.addr), first.err
-			}
 		case <-timer.C:
-		case <-ctx.Done():
-			// Those that are under way know more about why; they end at once.
-			// Whatever has become of the others no longer matters.
-			if first.err == nil && pending > 0 {
-				first = <-results
-			}
-			if first.conn != nil {
-				first.conn.Close()
-			}
-			if first.err == nil {
-				first.err = context.Cause(ctx)
-			}
-			return nil, tcpOrUDP(network, first.addr), first.err
 		}
-		if next < len(addrs) {
-			begin(addrs[next])
-			next++
-			pending++
+		if len(addrs) > 0 && ctx.Err() == nil {
+			begin()
 			timer.Reset(stagger)
+		}
+	}
+	return nil, addrOf(network, first.addr), first.err
+}
+
+// closeLate closes what has come up behind the first.
+func closeLate(results <-chan attempt, pending int) {
+	for range pending {
+		if late := <-results; late.conn != nil {
+			late.conn.Close()
 		}
 	}
 }
 
-func tcpOrUDP(network string, addr netip.AddrPort) net.Addr {
+func addrOf(network string, addr netip.AddrPort) net.Addr {
 	if strings.HasPrefix(network, "udp") {
 		return net.UDPAddrFromAddrPort(addr)
 	}
 	return net.TCPAddrFromAddrPort(addr)
 }
 
-// dialOne connects to one address.
+// dialOne connects to one address. It ends with ctx, and soon.
 func (t *Tunnel) dialOne(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error) {
-	t.mu.Lock()
-	key, ok := t.routes.peer(addr.Addr())
-	t.mu.Unlock()
-	if !ok {
-		return nil, fmt.Errorf("%w: %s", ErrNoRoute, addr.Addr())
+	key, err := t.route(addr.Addr())
+	if err != nil {
+		return nil, err
 	}
 	if strings.HasPrefix(network, "udp") {
-		return t.stack.DialUDP(netip.AddrPort{}, addr)
+		return orNil(t.stack.DialUDP(netip.AddrPort{}, addr))
 	}
-	conn, err := t.stack.DialTCP(ctx, netip.AddrPort{}, addr)
-	if err == nil {
-		return conn, nil
-	}
-	if cause := context.Cause(ctx); cause != nil && t.silent(key) {
-		return nil, t.peerError(key, cause)
-	}
-	return nil, err
+	conn, err := orNil(t.stack.DialTCP(ctx, netip.AddrPort{}, addr))
+	return conn, t.explain(ctx, key, err)
 }
 
-// silent reports whether a peer does not answer.
-func (t *Tunnel) silent(key PublicKey) bool {
+// orNil has no pointer that is nil in an interface that is not.
+func orNil[T net.Conn](conn T, err error) (net.Conn, error) {
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+// route returns which peer has an address. For those of this end it is none.
+func (t *Tunnel) route(addr netip.Addr) (PublicKey, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if slices.Contains(t.cfg.own(), addr.Unmap()) {
+		return PublicKey{}, nil
+	}
+	key, ok := t.routes.peer(addr)
+	if !ok {
+		return PublicKey{}, fmt.Errorf("%w: %s", ErrNoRoute, addr)
+	}
+	return key, nil
+}
+
+// explain returns the error of a call that has waited for a peer in vain: if that does
+// not answer, it is a [*PeerError].
+func (t *Tunnel) explain(ctx context.Context, key PublicKey, err error) error {
+	var timeout net.Error
+	late := errors.As(err, &timeout) && timeout.Timeout()
+	if err == nil || key.IsZero() || ctx.Err() == nil && !late || !t.deaf(key) {
+		return err
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return t.peerError(key, err)
+}
+
+// explainLookup returns the error of a lookup that was in vain: if nothing answers that
+// the first server is behind, that matters more.
+func (t *Tunnel) explainLookup(ctx context.Context, servers []netip.AddrPort, err error) error {
+	if len(servers) == 0 || ctx.Err() == nil && !os.IsTimeout(err) {
+		return err
+	}
+	key, noRoute := t.route(servers[0].Addr())
+	if noRoute != nil || key.IsZero() || !t.deaf(key) {
+		return err
+	}
+	return t.peerError(key, err)
+}
+
+// deaf reports whether a peer does not answer.
+func (t *Tunnel) deaf(key PublicKey) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.peers[key]
+	return p != nil && p.failing(time.Now())
+}
+
+// peerError is about a peer that does not answer.
+func (t *Tunnel) peerError(key PublicKey, cause error) error {
 	states, _ := t.state()
-	s := states[key]
-	return s.lastHandshake.IsZero() || time.Since(s.lastHandshake) > 3*time.Minute // RejectAfterTime
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := &PeerError{Peer: key, LastHandshake: states[key].lastHandshake, Err: cause}
+	if p := t.peers[key]; p != nil {
+		e.Endpoint, e.Attempts, e.Problem = p.cfg.Endpoint, p.attempts, p.trouble()
+	}
+	return e
 }

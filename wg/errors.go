@@ -20,8 +20,12 @@ type PeerError struct {
 	Endpoint string // as it was configured; empty if the peer has none
 	// LastHandshake is when it has answered last; zero if never.
 	LastHandshake time.Time
-	// Attempts is how often it was asked since.
+	// Attempts is how often it was asked since by the tunnel's supervisor. The device
+	// asks by itself, too.
 	Attempts int
+	// Problem is why it cannot even be asked, such as a name that nobody knows. It is nil
+	// if that is not known.
+	Problem error
 	// Err is what has ended the waiting.
 	Err error
 }
@@ -32,15 +36,23 @@ func (e *PeerError) Error() string {
 	if where == "" {
 		where = "no endpoint: it has to come to us"
 	}
-	when := "it has never answered; the keys or the endpoint may be wrong, or a firewall in between"
+	since := "it has never answered: a key or the endpoint may be wrong, or a firewall in between"
 	if !e.LastHandshake.IsZero() {
-		when = "it has answered last at " + e.LastHandshake.UTC().Format(time.RFC3339)
+		since = "it has answered last at " + e.LastHandshake.UTC().Format(time.RFC3339)
 	}
-	return fmt.Sprintf("wg: the peer %s (%s) does not answer, asked %d times; %s: %v", e.Peer, where, e.Attempts, when, e.Err)
+	if e.Problem != nil {
+		since += "; " + e.Problem.Error()
+	}
+	return fmt.Sprintf("wg: peer %s (%s) does not answer, %d attempts: %s: %v", e.Peer, where, e.Attempts, since, e.Err)
 }
 
-// Unwrap returns Err.
-func (e *PeerError) Unwrap() error { return e.Err }
+// Unwrap returns Err and Problem.
+func (e *PeerError) Unwrap() []error {
+	if e.Problem == nil {
+		return []error{e.Err}
+	}
+	return []error{e.Err, e.Problem}
+}
 
 // Timeout implements [net.Error].
 func (e *PeerError) Timeout() bool { return true }

@@ -5,10 +5,10 @@ package wg
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"net/netip"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -23,7 +23,7 @@ func (t *Tunnel) Listen(network, address string) (net.Listener, error) {
 	}
 	l, err := t.stack.ListenTCP(at)
 	if err != nil {
-		return nil, err
+		return nil, t.opened(network, at, err)
 	}
 	return l, nil
 }
@@ -36,24 +36,28 @@ func (t *Tunnel) ListenPacket(network, address string) (net.PacketConn, error) {
 	}
 	c, err := t.stack.ListenUDP(at)
 	if err != nil {
-		return nil, err
+		return nil, t.opened(network, at, err)
 	}
 	return c, nil
 }
 
+// opened is the error of a socket that could not be opened.
+func (t *Tunnel) opened(network string, at netip.AddrPort, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return &net.OpError{Op: "listen", Net: network, Addr: addrOf(network, at), Err: t.ended(err)}
+}
+
 // ownAddr is where to listen.
 func (t *Tunnel) ownAddr(kind, network, address string) (netip.AddrPort, error) {
-	host, portText, err := net.SplitHostPort(address)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, &net.AddrError{Err: "the port is no number", Addr: address}
-	}
 	family, ok := strings.CutPrefix(network, kind)
 	if !ok || family != "" && family != "4" && family != "6" {
 		return netip.AddrPort{}, net.UnknownNetworkError(network)
+	}
+	host, port, err := splitAddress(context.Background(), network, address)
+	if err != nil {
+		return netip.AddrPort{}, err
 	}
 	addr := netip.IPv6Unspecified() // both
 	switch {
@@ -68,7 +72,7 @@ func (t *Tunnel) ownAddr(kind, network, address string) (netip.AddrPort, error) 
 	if family == "4" && !addr.Is4() || family == "6" && addr.Is4() {
 		return netip.AddrPort{}, &net.AddrError{Err: "the address is not of " + network, Addr: address}
 	}
-	return netip.AddrPortFrom(addr, uint16(port)), nil
+	return netip.AddrPortFrom(addr, port), nil
 }
 
 // Resolver looks up names inside the tunnel, at the servers of the configuration, and
@@ -82,22 +86,34 @@ func (t *Tunnel) Resolver() *Resolver { return &Resolver{t} }
 // addresses that the tunnel has none of are not asked for. Errors are of type
 // [*net.DNSError].
 func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	return r.t.resolver.LookupNetIP(ctx, network, host)
+	out, err := r.t.names().LookupNetIP(ctx, network, host)
+	return out, r.ended(err, host)
 }
 
 // LookupTXT returns the texts of a name.
 func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
-	return r.t.resolver.LookupTXT(ctx, name)
+	out, err := r.t.names().LookupTXT(ctx, name)
+	return out, r.ended(err, name)
 }
 
 // LookupSRV returns the servers of a service, RFC 2782, as they came.
 func (r *Resolver) LookupSRV(ctx context.Context, service, proto, name string) ([]*net.SRV, error) {
-	return r.t.resolver.LookupSRV(ctx, service, proto, name)
+	out, err := r.t.names().LookupSRV(ctx, service, proto, name)
+	return out, r.ended(err, name)
 }
 
 // LookupCNAME returns the name that a host has in the end, with a dot at its end.
 func (r *Resolver) LookupCNAME(ctx context.Context, host string) (string, error) {
-	return r.t.resolver.LookupCNAME(ctx, host)
+	out, err := r.t.names().LookupCNAME(ctx, host)
+	return out, r.ended(err, host)
+}
+
+// ended has an error of a tunnel that was closed match [net.ErrClosed].
+func (r *Resolver) ended(err error, name string) error {
+	if err != nil && r.t.isClosed() {
+		return &net.DNSError{Err: net.ErrClosed.Error(), UnwrapErr: net.ErrClosed, Name: name}
+	}
+	return err
 }
 
 // HTTPTransport returns a transport whose connections go through the tunnel. Idle ones
@@ -117,18 +133,22 @@ func (t *Tunnel) HTTPTransport() *http.Transport {
 // should have a context with one.
 func (t *Tunnel) HTTPClient() *http.Client { return &http.Client{Transport: t.HTTPTransport()} }
 
+// pingSize is how many bytes an echo request has, as those of the program ping.
+const pingSize = 56
+
 // Ping sends an echo request to an address inside the tunnel, and returns how long the
-// answer took.
-func (t *Tunnel) Ping(ctx context.Context, addr netip.Addr) (time.Duration, error) {
-	t.mu.Lock()
-	key, ok := t.routes.peer(addr)
-	t.mu.Unlock()
-	if !ok {
-		return 0, &net.OpError{Op: "ping", Net: "ip", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: ErrNoRoute}
+// answer took. Errors are like those of [Tunnel.DialContext].
+func (t *Tunnel) Ping(ctx context.Context, addr netip.Addr) (took time.Duration, err error) {
+	key, err := t.route(addr)
+	if err == nil {
+		took, err = t.stack.Ping(ctx, addr.Unmap(), pingSize)
+		err = t.explain(ctx, key, err)
 	}
-	took, err := t.stack.Ping(ctx, addr, 56)
-	if err != nil && ctx.Err() != nil && t.silent(key) {
-		return 0, &net.OpError{Op: "ping", Net: "ip", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: t.peerError(key, context.Cause(ctx))}
+	if err = t.ended(err); err == nil {
+		return took, nil
 	}
-	return took, err
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return 0, &net.OpError{Op: "ping", Net: "ip", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
 }

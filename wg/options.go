@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -27,8 +28,14 @@ type Options struct {
 	// DNSTimeout is how long a server may take for an answer. If 0, 5 seconds.
 	DNSTimeout time.Duration
 
+	// Control is called for each outer UDP socket after it was made and before it is
+	// bound, as that of [net.ListenConfig] is: to mark it, or to bind it to an
+	// interface. Packets then go out one by one, which takes more time than without.
+	Control func(network, address string, c syscall.RawConn) error
+
 	// Capture is given each packet inside the tunnel, as it comes or goes. It must
 	// neither keep nor change it, and return soon. If nil, nobody is.
+	// [PCAP] makes a file of them.
 	Capture func(packet []byte, in bool)
 
 	// Logger is told what happens. If nil, nobody is.

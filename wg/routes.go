@@ -42,3 +42,23 @@ func (r routes) peer(addr netip.Addr) (PublicKey, bool) {
 	}
 	return PublicKey{}, false
 }
+
+// of are those of one peer.
+func (r routes) of(key PublicKey) (its routes) {
+	for _, route := range r {
+		if route.peer == key {
+			its = append(its, route)
+		}
+	}
+	return its
+}
+
+// without are those that others does not have, with the same peer.
+func (r routes) without(others routes) (rest routes) {
+	for _, route := range r {
+		if !slices.Contains(others, route) {
+			rest = append(rest, route)
+		}
+	}
+	return rest
+}

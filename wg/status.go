@@ -17,9 +17,22 @@ type Status struct {
 	Peers      []PeerStatus `json:"peers"`
 }
 
+// State says in a word how a peer is.
+type State string
+
+// The states of a peer.
+const (
+	StateIdle        State = "idle"        // it was neither called nor heard
+	StateHandshaking State = "handshaking" // it is being called
+	StateUp          State = "up"          // it has answered
+	StateStale       State = "stale"       // it has, longer than three minutes ago; there was nothing to say since
+	StateUnreachable State = "unreachable" // it does not answer
+)
+
 // PeerStatus is how a peer is.
 type PeerStatus struct {
 	PublicKey PublicKey `json:"public_key"`
+	State     State     `json:"state"`
 	// Endpoint is as it was configured, Address where the peer was heard last, or is
 	// called.
 	Endpoint string         `json:"endpoint,omitzero"`
@@ -41,7 +54,7 @@ func (t *Tunnel) Status() Status {
 	states, port := t.state()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := Status{Addrs: t.cfg.own()}
+	s, now := Status{Addrs: t.cfg.own()}, time.Now()
 	if t.up {
 		s.ListenPort = port
 	}
@@ -49,14 +62,29 @@ func (t *Tunnel) Status() Status {
 		p, state := t.peers[c.PublicKey], states[c.PublicKey]
 		st := PeerStatus{
 			PublicKey: c.PublicKey, Endpoint: c.Endpoint, Address: state.endpoint, LastHandshake: state.lastHandshake,
-			Sent: state.sent, Received: state.received, Attempts: p.attempts,
+			Sent: state.sent, Received: state.received, Attempts: p.attempts, State: p.state(now),
 		}
-		if p.problem != nil {
-			st.Problem = p.problem.Error()
+		if err := p.trouble(); err != nil {
+			st.Problem = err.Error()
 		}
 		s.Peers = append(s.Peers, st)
 	}
 	return s
+}
+
+// state says in a word how the peer is.
+func (p *peer) state(now time.Time) State {
+	switch {
+	case p.attempts >= 2, len(p.endpoint.addrs) == 0 && p.endpoint.err != nil && !p.alive(now):
+		return StateUnreachable
+	case p.attempts == 1, p.endpoint.pending && p.shook.IsZero():
+		return StateHandshaking
+	case p.shook.IsZero():
+		return StateIdle
+	case !p.alive(now):
+		return StateStale
+	}
+	return StateUp
 }
 
 // Healthy returns nil if every peer that is called has answered within a time, and

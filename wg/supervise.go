@@ -6,204 +6,185 @@ package wg
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"golang.zx2c4.com/wireguard/device"
 )
 
-// How the supervisor goes about it.
 const (
 	// lookEvery is how often peers are looked at.
 	lookEvery = 100 * time.Millisecond
-	// firstGap is until a handshake that was not answered is begun anew. The device
-	// itself waits for 5 seconds. It doubles, so that an answer that takes longer
-	// than the gap comes before the next one: what is begun anew cannot be answered
-	// any more.
-	firstGap = 250 * time.Millisecond
-	lastGap  = 5 * time.Second
-	// silence is for how long nothing may come from a peer that was sent something.
-	silence = 3 * time.Second
-	// calm is for how long after a handshake none is begun.
-	calm = 5 * time.Second
-	// resolveEvery is how often a name is looked up again.
-	resolveEvery = 30 * time.Second
-	// resolveTimeout is how long that may take.
-	resolveTimeout = 10 * time.Second
+	// reopenEvery is how often the outer socket is opened anew while no peer answers.
+	reopenEvery = 20 * time.Second
+	// jump is how far the clock on the wall may get from the one that only counts:
+	// more means that the host has slept, or that somebody has set it.
+	jump = 10 * time.Second
 )
 
-// watched is what the supervisor remembers of a peer.
-type watched struct {
-	state      peerState
-	gap        time.Duration // until the next attempt
-	triedAt    time.Time
-	failed     int       // attempts since the last handshake
-	silentFrom time.Time // since when there is no answer to what was sent; zero: there is
-	resolvedAt time.Time
-	at         netip.AddrPort // where the device was told the peer is
+// peer is what is known of one beside what the device knows. Its fields are guarded
+// by the mutex of the tunnel.
+type peer struct {
+	cfg Peer
+	watch
+	endpoint endpoint
+	setBack  time.Duration // how far the clock was set back since the last handshake
+}
+
+// trouble is why a peer cannot be called; nil: it can, as far as is known.
+func (p *peer) trouble() error {
+	switch {
+	case p.setBack > 0:
+		return fmt.Errorf("this host's clock was set back by %s, and peers refuse handshakes until it is where it was", p.setBack)
+	case len(p.endpoint.addrs) == 0 && p.endpoint.err != nil:
+		return p.endpoint.err
+	}
+	return p.problem
 }
 
 // supervise keeps the peers in reach until the tunnel is closed.
 func (t *Tunnel) supervise() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go func() {
-		select {
-		case <-t.closed:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	known := map[PublicKey]*watched{}
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
+	clocks := t.readClocks()
+	opened := time.Now()
 	for {
-		t.look(ctx, known)
+		was := clocks
+		clocks = t.readClocks()
+		if t.jumped(clocks.drift(was)) {
+			opened = time.Now()
+		}
+		answered, hasSocket := t.look(ctx)
+		if since := time.Since(opened); !hasSocket && since > time.Second || !answered && since > reopenEvery {
+			t.reopen()
+			opened = time.Now()
+		}
 		select {
 		case <-ticker.C:
-		case <-ctx.Done():
+		case f := <-t.found:
+			t.takeIn(f)
+		case <-t.closed:
 			return
 		}
 	}
 }
 
-// look looks at each peer once.
-func (t *Tunnel) look(ctx context.Context, known map[PublicKey]*watched) {
-	states, _ := t.state()
-	t.mu.Lock()
-	peers := make([]Peer, 0, len(t.peers))
-	for _, p := range t.peers {
-		peers = append(peers, p.cfg)
-	}
-	t.mu.Unlock()
-	for _, p := range peers {
-		w := known[p.PublicKey]
-		if w == nil {
-			w = &watched{gap: firstGap}
-			known[p.PublicKey] = w
-		}
-		if p.Endpoint != "" {
-			t.tend(ctx, p, w, states[p.PublicKey])
-		}
-	}
+// clocks are read at the same time: one that can be set, and stands for how late it
+// is, and one that only counts, and stands still while the host sleeps.
+type clocks struct{ wall, count time.Time }
+
+func (t *Tunnel) readClocks() clocks { return clocks{t.wall().Round(0), time.Now()} }
+
+// drift is how much further the first clock has gone than the second.
+func (c clocks) drift(was clocks) time.Duration {
+	return (c.wall.Sub(was.wall) - c.count.Sub(was.count)).Round(time.Second)
 }
 
-// tend sees to it that a peer answers.
-func (t *Tunnel) tend(ctx context.Context, p Peer, w *watched, now peerState) {
-	was := w.state
-	w.state = now
-	if now.lastHandshake.After(was.lastHandshake) {
-		w.gap, w.failed, w.silentFrom = firstGap, 0, time.Time{}
-		t.noted(p.PublicKey, 0, nil)
-	}
+// jumped acts upon a clock that has not gone evenly. It reports whether the outer
+// socket was opened anew.
+func (t *Tunnel) jumped(drift time.Duration) bool {
 	switch {
-	case now.received > was.received:
-		w.silentFrom = time.Time{}
-	case now.sent > was.sent && w.silentFrom.IsZero():
-		w.silentFrom = time.Now()
-	}
-	if w.resolvedAt.IsZero() || w.failed >= 2 && time.Since(w.resolvedAt) >= resolveEvery {
-		t.resolve(ctx, p, w)
-	}
-	if !w.at.IsValid() {
-		return
-	}
-	device := t.device.LookupPeer(device.NoisePublicKey(p.PublicKey.raw))
-	if device == nil {
-		return
-	}
-	switch {
-	case now.lastHandshake.IsZero():
-		if time.Since(w.triedAt) < w.gap {
-			return
-		}
-		if w.failed > 0 {
-			device.ExpireCurrentKeypairs() // there are none, and it may try again at once
-		}
-		w.gap = min(2*w.gap, lastGap)
-	case !w.silentFrom.IsZero() && time.Since(w.silentFrom) >= silence && time.Since(now.lastHandshake) >= calm:
-		// Keys that are alive are left alone: who only listens is healthy.
-		if time.Since(w.triedAt) < max(w.gap, silence) {
-			return
-		}
-		w.gap = min(2*w.gap, 2*lastGap)
+	case drift > jump:
+		t.log.Info("wg: the host has slept, or its clock was set; the peers are called again", "by", drift.String())
+		t.reopen()
+	case drift < -jump:
+		t.log.Warn("wg: the clock was set back; peers refuse handshakes until it is where it was", "by", (-drift).String())
 	default:
-		return
+		return false
 	}
-	w.triedAt = time.Now()
-	w.failed++
-	t.noted(p.PublicKey, w.failed, nil)
-	if err := device.SendHandshakeInitiation(false); err != nil {
-		t.noted(p.PublicKey, w.failed, err)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.peers {
+		if drift < 0 {
+			p.setBack = -drift
+			continue
+		}
+		p.doubt(time.Now(), drift)
+	}
+	return drift > 0
+}
+
+// reopen opens the outer socket anew, on the same port if it can be had. Some errors
+// of sockets are for ever, and none outlives a network that was changed.
+func (t *Tunnel) reopen() {
+	t.changing.Lock()
+	defer t.changing.Unlock()
+	_, port := t.state()
+	if port == 0 {
+		t.mu.Lock()
+		port = t.cfg.ListenPort
+		t.mu.Unlock()
+	}
+	if err := t.device.IpcSet(fmt.Sprintf("listen_port=%d\n", port)); err != nil {
+		t.log.Warn("wg: the outer socket cannot be opened", "port", port, "err", err)
 	}
 }
 
-// noted remembers how it goes with a peer, for errors and the status.
-func (t *Tunnel) noted(key PublicKey, attempts int, problem error) {
+// look looks at each peer once. It reports whether one has answered, unless none was
+// asked, and whether there is a socket.
+func (t *Tunnel) look(ctx context.Context) (answered, hasSocket bool) {
+	states, port := t.state()
+	asked := false
+	for key, state := range states {
+		failing, attempts := t.tend(ctx, key, state)
+		asked = asked || attempts > 0
+		answered = answered || !failing
+	}
+	return answered || !asked, port != 0
+}
+
+// tend sees to it that a peer answers, if it should.
+func (t *Tunnel) tend(ctx context.Context, key PublicKey, state peerState) (failing bool, attempts int) {
+	t.mu.Lock()
+	p := t.peers[key]
+	if p == nil { // just removed
+		t.mu.Unlock()
+		return false, 0
+	}
+	now := time.Now()
+	if p.see(now, state) {
+		p.setBack, p.endpoint.gap = 0, 0
+	}
+	due, anew := p.due(now, p.cfg.Endpoint != "")
+	act := due || p.endpoint.fresh
+	if act && p.endpoint.wanted(now, p.cfg.Endpoint) {
+		go t.find(ctx, key, p.cfg.Endpoint)
+	}
+	aim := p.endpoint.aim(state.endpoint, p.attempts >= 2 || p.problem != nil)
+	act = act && aim.IsValid() && !p.endpoint.waiting(now)
+	if act {
+		p.endpoint.moved, p.endpoint.fresh = false, false
+	}
+	if act && due {
+		p.try(now)
+	}
+	failing, attempts = p.failing(now), p.attempts
+	t.mu.Unlock()
+	if act {
+		t.call(key, aim, due, due && anew)
+	}
+	return failing, attempts
+}
+
+// call tells the device where a peer is, and, if shake is set, begins a handshake.
+func (t *Tunnel) call(key PublicKey, at netip.AddrPort, shake, anew bool) {
+	d := t.device.LookupPeer(device.NoisePublicKey(key.raw))
+	if d == nil {
+		return
+	}
+	if anew {
+		d.ExpireCurrentKeypairs()
+	}
+	// Also where it is already: the address of ours that it was called from may be gone.
+	err := t.device.IpcSet(uapiEndpoint(key, at))
+	if err == nil && shake {
+		err = d.SendHandshakeInitiation(false)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if p := t.peers[key]; p != nil {
-		p.attempts, p.problem = attempts, problem
+		p.problem = err
 	}
-}
-
-// resolve tells the device where a peer is. A name that cannot be looked up leaves it
-// where it was.
-func (t *Tunnel) resolve(ctx context.Context, p Peer, w *watched) {
-	w.resolvedAt = time.Now()
-	at, err := t.lookUp(ctx, p.Endpoint, w.at)
-	if err == nil && at != w.at {
-		err = t.device.IpcSet(uapiEndpoint(p.PublicKey, at))
-	}
-	if err != nil {
-		t.noted(p.PublicKey, w.failed, err)
-		t.log.Warn("wg: the endpoint of a peer is not known", "peer", p.PublicKey, "endpoint", p.Endpoint, "err", err)
-		w.resolvedAt = time.Now().Add(time.Second - resolveEvery) // soon again
-		if !w.at.IsValid() {
-			w.failed = max(w.failed, 2)
-		}
-		return
-	}
-	if at != w.at {
-		w.at, w.gap, w.triedAt = at, firstGap, time.Time{}
-		t.log.Info("wg: the endpoint of a peer", "peer", p.PublicKey, "endpoint", p.Endpoint, "address", at)
-	}
-}
-
-// lookUp returns where an endpoint is. An address that is in use stays, if the name
-// still has it.
-func (t *Tunnel) lookUp(ctx context.Context, endpoint string, used netip.AddrPort) (netip.AddrPort, error) {
-	host, portText, err := net.SplitHostPort(endpoint)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	port, err := strconv.ParseUint(portText, 10, 16)
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return netip.AddrPortFrom(addr.Unmap(), uint16(port)), nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	addrs, err := t.opts.ResolveEndpoint(ctx, strings.TrimSuffix(host, "."))
-	if err != nil {
-		return netip.AddrPort{}, err
-	}
-	for i := range addrs {
-		addrs[i] = addrs[i].Unmap()
-	}
-	switch {
-	case len(addrs) == 0:
-		return netip.AddrPort{}, fmt.Errorf("%q has no address", host)
-	case slices.Contains(addrs, used.Addr()):
-		// It did not answer there, though: the next one's turn.
-		i := (slices.Index(addrs, used.Addr()) + 1) % len(addrs)
-		return netip.AddrPortFrom(addrs[i], uint16(port)), nil
-	}
-	return netip.AddrPortFrom(addrs[0], uint16(port)), nil
 }

@@ -25,28 +25,25 @@ import (
 // Tunnel is one end of a WireGuard tunnel, inside this process. It is safe for
 // concurrent use.
 type Tunnel struct {
-	opts     Options
-	log      *slog.Logger
-	stack    *netstack.Stack
-	device   *device.Device
-	resolver *dns.Client
+	opts   Options
+	log    *slog.Logger
+	stack  *netstack.Stack
+	device *device.Device
+	wall   func() time.Time // the clock that people set
 
 	closing sync.Once
 	closed  chan struct{}
 	all     sync.WaitGroup // goroutines
+	found   chan found     // where peers are, for the supervisor
 
-	mu     sync.Mutex // guards what follows
-	cfg    Config
-	routes routes
-	peers  map[PublicKey]*peer
-	up     bool
-}
+	changing sync.Mutex // held while the tunnel is brought up or changed
 
-// peer is what is known of one beside what the device knows.
-type peer struct {
-	cfg      Peer
-	attempts int // handshakes that were asked for since the last one
-	problem  error
+	mu       sync.Mutex // guards what follows
+	cfg      Config
+	routes   routes
+	resolver *dns.Client
+	peers    map[PublicKey]*peer
+	up       bool
 }
 
 // New makes a tunnel. It can be listened on, and sends nothing before [Tunnel.Up].
@@ -56,12 +53,11 @@ func New(cfg *Config, opts Options) (*Tunnel, error) {
 		return nil, err
 	}
 	opts.setDefaults()
-	c := *cfg
-	c.Peers = slices.Clone(cfg.Peers)
-	t := &Tunnel{opts: opts, log: opts.Logger, cfg: c, routes: c.routes(), peers: map[PublicKey]*peer{}, closed: make(chan struct{})}
-	for _, p := range c.Peers {
-		t.peers[p.PublicKey] = &peer{cfg: p}
+	t := &Tunnel{
+		opts: opts, log: opts.Logger, wall: time.Now,
+		closed: make(chan struct{}), found: make(chan found), peers: map[PublicKey]*peer{},
 	}
+	t.adopt(cfg.clone())
 	if err := t.open(); err != nil {
 		return nil, err
 	}
@@ -78,31 +74,80 @@ func (t *Tunnel) open() (err error) {
 		return fmt.Errorf("wg: make the network stack: %w", err)
 	}
 	t.stack.SetTap(t.opts.Capture)
-	t.device = device.NewDevice(t.stack.Device(), t.stack.Bind(conn.NewDefaultBind()), deviceLogger(t.log))
+	t.device = device.NewDevice(t.stack.Device(), t.stack.Bind(t.socket()), deviceLogger(t.log))
 	if err := t.device.IpcSet(t.cfg.uapi()); err != nil {
 		t.device.Close()
 		return fmt.Errorf("wg: configure the device: %w", err)
 	}
-	t.resolver = &dns.Client{
-		Search: t.cfg.Search, Timeout: t.opts.DNSTimeout,
-		Dial: func(ctx context.Context, network string, server netip.AddrPort) (net.Conn, error) {
-			return t.dialOne(ctx, network, server)
-		},
-	}
-	for _, server := range t.cfg.servers() {
-		t.resolver.Servers = append(t.resolver.Servers, netip.AddrPortFrom(server, 53))
-	}
-	for _, a := range t.cfg.own() {
-		t.resolver.IPv4 = t.resolver.IPv4 || a.Is4()
-		t.resolver.IPv6 = t.resolver.IPv6 || a.Is6()
-	}
 	return nil
+}
+
+// socket is what the device sends and receives with.
+func (t *Tunnel) socket() conn.Bind {
+	if t.opts.Control != nil {
+		return &controlled{control: t.opts.Control}
+	}
+	return conn.NewDefaultBind()
+}
+
+// adopt makes a configuration that of the tunnel, as far as the device does not have
+// to know of it. The caller holds t.mu, or is alone.
+func (t *Tunnel) adopt(cfg Config) {
+	newKey := !cfg.PrivateKey.Equal(t.cfg.PrivateKey)
+	t.cfg, t.routes, t.resolver = cfg, cfg.routes(), t.newResolver(cfg)
+	peers := map[PublicKey]*peer{}
+	for _, c := range cfg.Peers {
+		p := t.peers[c.PublicKey]
+		if p == nil {
+			p = &peer{}
+		}
+		if newKey {
+			p.watch = watch{last: p.last} // who does not know it yet is called
+		}
+		if p.cfg.Endpoint != c.Endpoint {
+			p.endpoint = endpoint{fresh: true}
+		}
+		p.cfg = c
+		peers[c.PublicKey] = p
+	}
+	t.peers = peers
+}
+
+// newResolver asks the servers of a configuration, through the tunnel.
+func (t *Tunnel) newResolver(cfg Config) *dns.Client {
+	c := &dns.Client{Search: cfg.Search, Timeout: t.opts.DNSTimeout, Dial: t.dialOne}
+	for _, server := range cfg.servers() {
+		c.Servers = append(c.Servers, netip.AddrPortFrom(server, 53))
+	}
+	for _, a := range cfg.own() {
+		c.IPv4 = c.IPv4 || a.Is4()
+		c.IPv6 = c.IPv6 || a.Is6()
+	}
+	return c
+}
+
+// names is who looks names up at present.
+func (t *Tunnel) names() *dns.Client {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.resolver
+}
+
+// clone makes a copy that has nothing in common with c.
+func (c *Config) clone() Config {
+	out := *c
+	out.Addresses, out.DNS, out.Search = slices.Clone(c.Addresses), slices.Clone(c.DNS), slices.Clone(c.Search)
+	out.Peers, out.Ignored = slices.Clone(c.Peers), slices.Clone(c.Ignored)
+	for i := range out.Peers {
+		out.Peers[i].AllowedIPs = slices.Clone(out.Peers[i].AllowedIPs)
+	}
+	return out
 }
 
 // own are the addresses of this end.
 func (c *Config) own() (addrs []netip.Addr) {
 	for _, a := range c.Addresses {
-		addrs = append(addrs, a.Addr())
+		addrs = append(addrs, a.Addr().Unmap())
 	}
 	return addrs
 }
@@ -110,10 +155,16 @@ func (c *Config) own() (addrs []netip.Addr) {
 // deviceLogger has the device tell what it tells where we do. It knows no secrets
 // but addresses of peers.
 func deviceLogger(log *slog.Logger) *device.Logger {
-	return &device.Logger{
-		Verbosef: func(format string, args ...any) { log.Debug("wg: " + fmt.Sprintf(format, args...)) },
-		Errorf:   func(format string, args ...any) { log.Warn("wg: " + fmt.Sprintf(format, args...)) },
+	tell := func(level slog.Level) func(string, ...any) {
+		return func(format string, args ...any) {
+			if ctx := context.Background(); log.Enabled(ctx, level) {
+				log.Log(ctx, level, "wg: "+fmt.Sprintf(format, args...))
+			}
+		}
 	}
+	// What the device calls errors, such as a network that is not there for a
+	// moment, is tried again and is in the status.
+	return &device.Logger{Verbosef: tell(slog.LevelDebug), Errorf: tell(slog.LevelDebug)}
 }
 
 // Format writes which addresses it has, and no keys.
@@ -140,15 +191,33 @@ func (t *Tunnel) Close() error {
 	return nil
 }
 
+func (t *Tunnel) isClosed() bool {
+	select {
+	case <-t.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// ended returns the error of a call: [net.ErrClosed] if the tunnel was closed, for
+// then nothing else matters.
+func (t *Tunnel) ended(err error) error {
+	if err != nil && t.isClosed() {
+		return net.ErrClosed
+	}
+	return err
+}
+
 // Up opens the outer socket, and shakes hands with every peer that has an endpoint.
 // It returns when all have answered, or when ctx ends, with an error of type
 // [*PeerError] for each that has not. In both cases the tunnel goes on trying until
-// it is closed. Peers without an endpoint are not waited for.
+// it is closed. Peers without an endpoint are not waited for. Up can be called again,
+// to wait once more.
 func (t *Tunnel) Up(ctx context.Context) error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	var errs []error
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -161,6 +230,7 @@ func (t *Tunnel) Up(ctx context.Context) error {
 		case <-t.closed:
 			return net.ErrClosed
 		case <-ctx.Done():
+			var errs []error
 			for _, key := range waiting {
 				errs = append(errs, t.peerError(key, context.Cause(ctx)))
 			}
@@ -171,25 +241,31 @@ func (t *Tunnel) Up(ctx context.Context) error {
 
 // start has the device and the supervisor run.
 func (t *Tunnel) start() error {
+	t.changing.Lock()
+	defer t.changing.Unlock()
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	select {
-	case <-t.closed:
+	up, port := t.up, t.cfg.ListenPort
+	t.mu.Unlock()
+	switch {
+	case t.isClosed():
 		return net.ErrClosed
-	default:
-	}
-	if t.up {
+	case up:
 		return nil
 	}
 	if err := t.device.Up(); err != nil {
-		return fmt.Errorf("wg: open the UDP port %d: %w", t.cfg.ListenPort, err)
+		return fmt.Errorf("wg: open the UDP port %d: %w", port, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.isClosed() { // meanwhile; Close waits for no more
+		return net.ErrClosed
 	}
 	t.up = true
 	t.all.Go(t.supervise)
 	return nil
 }
 
-// state asks the device how its peers are.
+// state asks the device how its peers are. The port is 0 if there is no socket.
 func (t *Tunnel) state() (peers map[PublicKey]peerState, port uint16) {
 	text, err := t.device.IpcGet()
 	if err != nil {
@@ -198,30 +274,16 @@ func (t *Tunnel) state() (peers map[PublicKey]peerState, port uint16) {
 	return parseUAPI(text)
 }
 
-// unanswered are the peers with an endpoint that there was no handshake with.
+// unanswered are the peers with an endpoint that there was no handshake with, in the
+// order of the configuration.
 func (t *Tunnel) unanswered() (keys []PublicKey) {
 	states, _ := t.state()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for key, p := range t.peers {
-		if p.cfg.Endpoint != "" && states[key].lastHandshake.IsZero() {
-			keys = append(keys, key)
+	for _, p := range t.cfg.Peers {
+		if p.Endpoint != "" && states[p.PublicKey].lastHandshake.IsZero() {
+			keys = append(keys, p.PublicKey)
 		}
 	}
 	return keys
-}
-
-// peerError is about a peer that does not answer.
-func (t *Tunnel) peerError(key PublicKey, cause error) error {
-	states, _ := t.state()
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e := &PeerError{Peer: key, LastHandshake: states[key].lastHandshake, Err: cause}
-	if p := t.peers[key]; p != nil {
-		e.Endpoint, e.Attempts = p.cfg.Endpoint, p.attempts
-		if p.problem != nil {
-			e.Err = fmt.Errorf("%w: %w", cause, p.problem)
-		}
-	}
-	return e
 }

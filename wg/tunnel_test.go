@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -50,6 +51,8 @@ func pairOf(t *testing.T) (a, b *Tunnel) {
 	t.Cleanup(func() { b.Close() })
 	return a, b
 }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func TestTwoEndsTalk(t *testing.T) {
 	a, b := pairOf(t)

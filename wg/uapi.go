@@ -17,24 +17,17 @@ import (
 // The device is configured, and tells how it is, in lines of text:
 // https://www.wireguard.com/xplatform/#configuration-protocol.
 
-// uapi writes a configuration for the device. Endpoints are left out: they may be
-// names, and are set one by one when they are known.
+// uapi writes a configuration for a device that has none. Endpoints are left out: they
+// may be names, and are set one by one when they are known.
 func (c *Config) uapi() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "private_key=%s\nlisten_port=%d\nreplace_peers=true\n", hex.EncodeToString(c.PrivateKey.raw[:]), c.ListenPort)
-	for i := range c.Peers {
-		c.Peers[i].uapi(&b)
-	}
-	return b.String()
+	return fmt.Sprintf("listen_port=%d\n", c.ListenPort) + c.uapiFrom(&Config{})
 }
 
-func (p *Peer) uapi(b *strings.Builder) {
+// uapiKeys writes all of a peer but where it is and what it has behind it.
+func (p *Peer) uapiKeys(b *strings.Builder) {
 	fmt.Fprintf(b, "public_key=%s\n", hex.EncodeToString(p.PublicKey.raw[:]))
 	fmt.Fprintf(b, "preshared_key=%s\n", hex.EncodeToString(p.PresharedKey.raw[:])) // zeros: none
-	fmt.Fprintf(b, "persistent_keepalive_interval=%d\nreplace_allowed_ips=true\n", int(p.Keepalive.Round(time.Second).Seconds()))
-	for _, a := range p.AllowedIPs {
-		fmt.Fprintf(b, "allowed_ip=%s\n", a.Masked())
-	}
+	fmt.Fprintf(b, "persistent_keepalive_interval=%d\n", int(p.Keepalive.Round(time.Second).Seconds()))
 }
 
 // uapiEndpoint tells the device where a peer is.
