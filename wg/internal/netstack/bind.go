@@ -4,6 +4,8 @@
 package netstack
 
 import (
+	"errors"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -85,7 +87,23 @@ func (b *bind) Send(bufs [][]byte, to conn.Endpoint) error {
 		}
 	}
 	err := b.Bind.Send(bufs, to)
+	if err != nil && len(bufs) > 1 && !errors.Is(err, net.ErrClosed) {
+		err = b.sendEach(bufs, to)
+	}
 	b.d.outbound.leave(n)
+	return err
+}
+
+// sendEach sends packets that were refused together one by one. Linux has no
+// segmentation offload for packets that are longer than what the path carries; alone
+// they go out in fragments (udp(7), UDP_SEGMENT). One that was sent before does no
+// harm: WireGuard takes each only once.
+func (b *bind) sendEach(bufs [][]byte, to conn.Endpoint) (err error) {
+	for i := range bufs {
+		if e := b.Bind.Send(bufs[i:i+1], to); e != nil {
+			err = e
+		}
+	}
 	return err
 }
 
