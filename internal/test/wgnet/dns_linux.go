@@ -19,7 +19,7 @@ func (p *Peer) DNS(t testing.TB, address string, lines ...string) {
 	t.Helper()
 	args := []string{
 		"--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root", "--no-resolv", "--no-hosts", "--log-facility=-", "--log-queries",
-		"--bind-interfaces", "--listen-address=" + address, "--local=/internal/", "--local=//", "--local-ttl=60",
+		"--bind-interfaces", "--listen-address=" + address, "--local=/internal/", "--domain-needed", "--local-ttl=60",
 	}
 	for _, line := range lines {
 		args = append(args, "--"+line)
