@@ -98,10 +98,7 @@ func (p *privateNetwork) reload() {
 // apply gives the tunnel a configuration. Connections in it stay.
 func (p *privateNetwork) apply(cfg *wg.Config) error {
 	if t := p.current(); t != nil {
-		if r, ok := any(t).(interface{ Reconfigure(*wg.Config) error }); ok {
-			return r.Reconfigure(cfg)
-		}
-		return nil
+		return t.Reconfigure(cfg)
 	}
 	t, err := wg.New(cfg, wg.Options{Logger: p.log})
 	if err != nil {
@@ -278,15 +275,16 @@ type wgStatus struct {
 	State   string `json:"state"`
 	Problem string `json:"problem,omitzero"`
 	wg.Status
-	Domains  []string `json:"domains,omitzero"` // those of the flag
+	Domains  []string `json:"domains,omitzero"` // names in them go through the tunnel
 	Uses     []wgUse  `json:"uses,omitzero"`
 	Warnings []string `json:"warnings,omitzero"`
 	Ignored  []string `json:"ignored,omitzero"`
 }
 
 func (p *privateNetwork) status() wgStatus {
+	domains := p.split().Names()
 	p.mu.Lock()
-	st := wgStatus{State: "off", Problem: cmp.Or(p.problem, p.notUp), Domains: p.flags.domains, Warnings: p.warnings, Ignored: p.ignored}
+	st := wgStatus{State: "off", Problem: cmp.Or(p.problem, p.notUp), Domains: domains, Warnings: p.warnings, Ignored: p.ignored}
 	for _, u := range p.uses {
 		st.Uses = append(st.Uses, *u)
 	}
@@ -304,7 +302,7 @@ func (p *privateNetwork) status() wgStatus {
 
 // isDown reports whether a peer does not answer.
 func isDown(p wg.PeerStatus) bool {
-	return p.Endpoint != "" && (p.LastHandshake.IsZero() || p.Attempts >= 2)
+	return p.State == wg.StateUnreachable || p.Endpoint != "" && p.LastHandshake.IsZero()
 }
 
 // tunnelStatus is what metrics are made of.
@@ -316,7 +314,7 @@ func (p *privateNetwork) note() string {
 	var down []string
 	for _, peer := range st.Peers {
 		if isDown(peer) {
-			down = append(down, peer.PublicKey.String())
+			down = append(down, cmp.Or(peer.Endpoint, peer.PublicKey.String()))
 		}
 	}
 	note := "The tunnel is " + st.State

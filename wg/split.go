@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -26,8 +27,9 @@ var ErrNoTunnel = errors.New("wg: there is no tunnel, and this goes nowhere else
 //   - names in the Search domains of the tunnel's configuration, the domains
 //     themselves included, and in Domains;
 //   - names in "internal" and "flycast", if the tunnel has an address of Fly.io;
-//   - IP addresses that a peer of the tunnel has in its AllowedIPs, but for those of
-//     this machine: loopback, unspecified, and link-local ones with a zone.
+//   - IP addresses that a peer of the tunnel has in its AllowedIPs, and the tunnel's
+//     own, but for those of this machine: loopback, unspecified, and link-local ones
+//     with a zone.
 //
 // Names without a dot that are no such domain themselves go directly, and so does the
 // rest. What belongs to the tunnel never uses the network or the DNS of the host,
@@ -129,19 +131,21 @@ func (d *SplitDialer) Tunneled(host string) bool {
 		return d.Tunnel != nil && d.Tunnel.routed(addr)
 	}
 	name := canonical(host)
-	for _, domain := range d.Domains {
-		if isWithin(name, canonical(domain)) {
-			return true
-		}
-	}
+	return slices.ContainsFunc(d.Names(), func(domain string) bool { return isWithin(name, domain) })
+}
+
+// Names are the domains that belong to the tunnel at present: Domains, and those of
+// its configuration.
+func (d *SplitDialer) Names() []string {
+	names := slices.Clone(d.Domains)
 	if d.Tunnel != nil {
-		for _, domain := range d.Tunnel.domains() {
-			if isWithin(name, domain) {
-				return true
-			}
-		}
+		names = append(names, d.Tunnel.domains()...)
 	}
-	return false
+	for i := range names {
+		names[i] = canonical(names[i])
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // canonical is a name as it is compared.
@@ -160,9 +164,7 @@ var flyDomains = []string{"internal", "flycast"}
 func (t *Tunnel) domains() (names []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, d := range t.cfg.Search {
-		names = append(names, canonical(d))
-	}
+	names = slices.Clone(t.cfg.Search)
 	for _, a := range t.cfg.Addresses {
 		if flyNetwork.Contains(a.Addr()) {
 			return append(names, flyDomains...)
@@ -171,15 +173,14 @@ func (t *Tunnel) domains() (names []string) {
 	return names
 }
 
-// routed reports whether an address is behind a peer, and can be on another machine.
+// routed reports whether an address is behind a peer, or one of this end, and not one
+// of this machine.
 func (t *Tunnel) routed(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	linkLocal := addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast()
 	if addr.IsLoopback() || addr.IsUnspecified() || addr.Zone() != "" && linkLocal {
 		return false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	_, ok := t.routes.peer(addr)
-	return ok
+	_, err := t.route(addr.WithZone(""))
+	return err == nil
 }

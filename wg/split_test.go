@@ -6,6 +6,7 @@ package wg
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -40,6 +41,7 @@ func TestASplitDialerKnowsWhatIsPrivate(t *testing.T) {
 	corp := silentTunnel(t, "10.1.0.2/24", []string{"corp.example"}, "10.1.0.0/16", "fd01::/64")
 	fly := silentTunnel(t, "fdaa:0:99::2/120", nil, "fdaa:0:99::/48")
 	all := silentTunnel(t, "10.1.0.2/24", nil, "0.0.0.0/0", "::/0")
+	own := silentTunnel(t, "10.2.0.2/24", nil)
 	const through, aside, refused = "through the tunnel", "directly", "not at all"
 	for _, c := range []struct {
 		tunnel        *Tunnel
@@ -65,6 +67,8 @@ func TestASplitDialerKnowsWhatIsPrivate(t *testing.T) {
 		{corp, "[fd01::1%eth0]:80", through}, // the zone of such an address means nothing
 		{corp, "[fe80::1%eth0]:80", aside},
 		{corp, "10.2.0.1:80", aside},
+		{own, "10.2.0.2:80", through}, // its own address
+		{own, "10.2.0.3:80", aside},
 		{corp, "192.0.2.1:80", aside},
 		{corp, "127.0.0.1:80", aside},
 		{corp, ":80", aside},
@@ -74,7 +78,7 @@ func TestASplitDialerKnowsWhatIsPrivate(t *testing.T) {
 		{corp, "10.1.0.08:80", refused},
 		{corp, "corp.example", refused},
 		{corp, "[fd01::1:80", refused},
-		{corp, "corp.example:http", refused}, // by the tunnel
+		{corp, "corp.example:nothing", refused}, // by the tunnel
 		{corp, "corp.example:65536", refused},
 		{corp, "corp.example:-1", refused},
 		{fly, "app.internal:80", through},
@@ -169,6 +173,24 @@ func TestDomainsThatAreNoneStopEverything(t *testing.T) {
 		if _, err := d.DialContext(t.Context(), "tcp", "corp.example:80"); err == nil || errors.Is(err, errDirect) {
 			t.Errorf("%q: a dial ends with %v", domain, err)
 		}
+	}
+}
+
+func TestNamesAreThoseOfTheConfigurationOfNow(t *testing.T) {
+	tunnel := silentTunnel(t, "10.1.0.2/24", []string{"corp.example"}, "10.1.0.0/16")
+	d := &SplitDialer{Tunnel: tunnel, Domains: []string{"Own.LAN.", "corp.example"}, Direct: direct}
+	if got := fmt.Sprint(d.Names()); got != "[corp.example own.lan]" {
+		t.Errorf("%s", got)
+	}
+	cfg := &Config{PrivateKey: NewKey(), Addresses: []netip.Prefix{netip.MustParsePrefix("fdaa:0:99::2/120")}, Search: []string{"new.example"}}
+	if err := tunnel.Reconfigure(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(d.Names()); got != "[corp.example flycast internal new.example own.lan]" {
+		t.Errorf("%s", got)
+	}
+	if !d.Tunneled("a.new.example") || d.Tunneled("10.1.0.1") {
+		t.Error("the old configuration counts")
 	}
 }
 

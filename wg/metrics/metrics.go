@@ -9,11 +9,11 @@
 //
 //	wg_last_handshake_age_seconds{peer}  since the peer has answered last; none if it never has
 //	wg_bytes_total{peer,direction}       "sent", "received", outside of the tunnel
-//	wg_handshake_attempts{peer}          handshakes that were begun since it has answered last
+//	wg_peer_state{peer,state}            1 for the state that the peer is in, see [wg.State]
 //
-// What should wake somebody up is a peer with a keepalive whose
-// wg_last_handshake_age_seconds is above 180, or absent: keys are made anew every two
-// minutes, and are of no use after three.
+// What should wake somebody up is wg_peer_state{state="unreachable"} == 1 for some
+// minutes. The age rises while nothing is said: keys are made anew every two minutes
+// if there is something to say, and are of no use after three.
 package metrics
 
 import (
@@ -35,14 +35,16 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	age      = desc("wg_last_handshake_age_seconds", "Time since a peer has answered last.", "peer")
-	traffic  = desc("wg_bytes_total", "Bytes to and from a peer, outside of the tunnel.", "peer", "direction")
-	attempts = desc("wg_handshake_attempts", "Handshakes that were begun since a peer has answered last.", "peer")
+	age     = desc("wg_last_handshake_age_seconds", "Time since a peer has answered last.", "peer")
+	traffic = desc("wg_bytes_total", "Bytes to and from a peer, outside of the tunnel.", "peer", "direction")
+	state   = desc("wg_peer_state", "The state that a peer is in.", "peer", "state")
 )
+
+var states = []wg.State{wg.StateIdle, wg.StateHandshaking, wg.StateUp, wg.StateStale, wg.StateUnreachable}
 
 // Describe implements [prometheus.Collector].
 func (collector) Describe(c chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{age, traffic, attempts} {
+	for _, d := range []*prometheus.Desc{age, traffic, state} {
 		c <- d
 	}
 }
@@ -60,6 +62,15 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		}
 		add(traffic, prometheus.CounterValue, float64(p.Sent), peer, "sent")
 		add(traffic, prometheus.CounterValue, float64(p.Received), peer, "received")
-		add(attempts, prometheus.GaugeValue, float64(p.Attempts), peer)
+		for _, s := range states {
+			add(state, prometheus.GaugeValue, one(p.State == s), peer, string(s))
+		}
 	}
+}
+
+func one(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
 }

@@ -18,8 +18,8 @@ import (
 func TestMetricsSayHowEachPeerIs(t *testing.T) {
 	up, silent := wg.NewKey().Public(), wg.NewKey().Public()
 	status := wg.Status{Peers: []wg.PeerStatus{
-		{PublicKey: up, LastHandshake: time.Now().Add(-10 * time.Second), Sent: 1000, Received: 2000},
-		{PublicKey: silent, Attempts: 7},
+		{PublicKey: up, LastHandshake: time.Now().Add(-10 * time.Second), Sent: 1000, Received: 2000, State: wg.StateUp},
+		{PublicKey: silent, Attempts: 7, State: wg.StateUnreachable},
 	}}
 	c := metrics.Collector(func() wg.Status { return status })
 	if problems, err := testutil.CollectAndLint(c); err != nil || len(problems) != 0 {
@@ -32,12 +32,20 @@ wg_bytes_total{direction="received",peer="SILENT"} 0
 wg_bytes_total{direction="received",peer="UP"} 2000
 wg_bytes_total{direction="sent",peer="SILENT"} 0
 wg_bytes_total{direction="sent",peer="UP"} 1000
-# HELP wg_handshake_attempts Handshakes that were begun since a peer has answered last.
-# TYPE wg_handshake_attempts gauge
-wg_handshake_attempts{peer="SILENT"} 7
-wg_handshake_attempts{peer="UP"} 0
+# HELP wg_peer_state The state that a peer is in.
+# TYPE wg_peer_state gauge
+wg_peer_state{peer="SILENT",state="handshaking"} 0
+wg_peer_state{peer="SILENT",state="idle"} 0
+wg_peer_state{peer="SILENT",state="stale"} 0
+wg_peer_state{peer="SILENT",state="unreachable"} 1
+wg_peer_state{peer="SILENT",state="up"} 0
+wg_peer_state{peer="UP",state="handshaking"} 0
+wg_peer_state{peer="UP",state="idle"} 0
+wg_peer_state{peer="UP",state="stale"} 0
+wg_peer_state{peer="UP",state="unreachable"} 0
+wg_peer_state{peer="UP",state="up"} 1
 `)
-	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "wg_bytes_total", "wg_handshake_attempts"); err != nil {
+	if err := testutil.CollectAndCompare(c, strings.NewReader(want), "wg_bytes_total", "wg_peer_state"); err != nil {
 		t.Error(err)
 	}
 	if n := testutil.CollectAndCount(c, "wg_last_handshake_age_seconds"); n != 1 {
