@@ -17,6 +17,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -304,6 +305,21 @@ func TestAFileThatIsMendedIsTakenAtASignal(t *testing.T) {
 	if code, _ := far.get("http://10.9.0.2:3001/livez", ""); code != 200 {
 		t.Errorf("in the tunnel: %d", code)
 	}
+	// What is in the tunnel stays while it is changed.
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	conn, err := far.DialContext(ctx, "tcp", "10.9.0.2:3001")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET /livez HTTP/1.1\r\n")
+	change(strings.Replace(far.config, "corp.example", "other.example", 1))
+	wait.Until(t, "the search domain is another", func() bool { return slices.Contains(p.wgStatus().Domains, "other.example") })
+	fmt.Fprint(conn, "Host: 10.9.0.2\r\nConnection: close\r\n\r\n")
+	if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 OK") {
+		t.Errorf("a connection from before: %q, %v", answer, err)
+	}
 	change(strings.Replace(far.config, "AllowedIPs", "AllowedIP", 1))
 	wait.Until(t, "the status tells", func() bool { return strings.Contains(p.wgStatus().Problem, "the tunnel stays as it was") })
 	if code, _ := far.get("http://10.9.0.2:3001/livez", ""); code != 200 || p.wgStatus().State != "up" {
@@ -311,6 +327,30 @@ func TestAFileThatIsMendedIsTakenAtASignal(t *testing.T) {
 	}
 	change(far.config)
 	wait.Until(t, "the status is fine again", func() bool { return p.wgStatus().Problem == "" })
+}
+
+func TestPagesAboutTheTunnelFitEveryScreen(t *testing.T) {
+	ctx := browser(t)
+	far := newFarEnd(t)
+	far.up()
+	more := "[Peer]\nPublicKey = " + wg.NewKey().Public().String() + "\nEndpoint = a-long-name-of-a-gateway." + strings.Repeat("and-so-on.", 8) + "invalid:51820\n"
+	p := start(t, nil, "-git-repo", siteRepo(t).Bare, "-wg-config", file(t, far.config+more), "-wg-admin", ":3001", "-wg-socks", "127.0.0.1:0",
+		"-wg-forward", "127.0.0.1:0=db."+strings.Repeat("and-so-on.", 8)+"corp.example:5432,nonsense")
+	broken := start(t, nil, "-git-repo", siteRepo(t).Bare, "-wg-config", "/nowhere/wg.conf")
+	wait.Until(t, "one peer is up, and the other is not", func() bool {
+		peers := p.wgStatus().Peers
+		return len(peers) == 2 && peers[0].State == wg.StateUp && peers[1].Problem != ""
+	})
+	for _, at := range []string{p.admin, p.admin + "wg", broken.admin, broken.admin + "wg"} {
+		for _, scheme := range []string{"light", "dark"} {
+			for _, width := range []int64{320, 1280} {
+				open(t, ctx, at, scheme, width)
+				if overflow := evaluate[int](t, ctx, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); overflow > 0 {
+					t.Errorf("%s at %d px, %s: %d px too wide", at, width, scheme, overflow)
+				}
+			}
+		}
+	}
 }
 
 func TestATunnelThatIsSetWronglyStopsNothing(t *testing.T) {

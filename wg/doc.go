@@ -45,9 +45,12 @@
 // From [Tunnel.Up] on, peers that have an endpoint are called until they answer: a
 // handshake that is lost is begun again after a quarter of a second, then after longer
 // and longer pauses. When something was sent and nothing comes back, a new handshake is
-// tried after three seconds, so that a peer that was restarted is found soon, and TCP
-// connections go on. Names of endpoints are looked up again while a peer does not
-// answer, for it may have moved.
+// tried after some three seconds, so that a peer that was restarted is found soon, and
+// TCP connections go on. Names of endpoints are looked up again while a peer does not
+// answer, for it may have moved; so are peers called again when the host has slept.
+//
+// [Tunnel.Reconfigure] changes keys, peers and addresses of a tunnel that is up, and
+// leaves alone what stays. [PCAP] makes a file of the packets inside, for tcpdump.
 //
 // [Tunnel.Status] and [Tunnel.Healthy] tell how the peers are. Peers that nothing is
 // said to are not called: give them a PersistentKeepalive where it matters to know.

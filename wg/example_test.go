@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"xeiaso.net/site/wg"
@@ -269,6 +270,49 @@ func ExampleTunnel_Resolver() {
 		log.Fatal(err)
 	}
 	fmt.Println(regions)
+}
+
+// A file that was changed is taken over at each SIGHUP. What goes through the tunnel goes
+// on; a file that is wrong changes nothing.
+func ExampleTunnel_Reconfigure() {
+	tunnel, err := open("wg0.conf")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tunnel.Close()
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	for range hup {
+		f, err := os.Open("wg0.conf")
+		if err != nil {
+			log.Print(err)
+			continue
+		}
+		cfg, err := wg.ParseConfig(f)
+		f.Close()
+		if err == nil {
+			err = tunnel.Reconfigure(cfg)
+		}
+		if err != nil {
+			log.Print(err)
+		}
+	}
+}
+
+// How a tunnel is, as for a page of one's own.
+func ExampleTunnel_Status() {
+	tunnel, err := open("wg0.conf")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer tunnel.Close()
+	go tunnel.Up(context.Background())
+	http.HandleFunc("/tunnel", func(w http.ResponseWriter, _ *http.Request) {
+		for _, peer := range tunnel.Status().Peers {
+			fmt.Fprintln(w, peer.PublicKey, peer.State, peer.LastHandshake, peer.Problem)
+		}
+	})
+	log.Fatal(http.ListenAndServe("127.0.0.1:8080", nil))
 }
 
 // Keys are made as by the program wg.
