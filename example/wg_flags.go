@@ -28,7 +28,7 @@ func (f *wgFlags) flags(fs *flag.FlagSet) {
 	fs.StringVar(&f.config, "wg-config", "", "`file` in the form of wg-quick(8): the way into a private network by WireGuard, for this program alone (default: none)")
 	listVar(fs, &f.domains, "wg-domains", "comma-separated `names`: they and those below them are reached through the tunnel, as those in the file's search domains are")
 	fs.StringVar(&f.admin, "wg-admin", "", "`address`, such as :3001, of another admin listener, inside the tunnel; without admin-token only probes and metrics answer there (default: none)")
-	fs.Func("wg-forward", "local=remote, such as 127.0.0.1:5432=db.internal:5432: connections to the `addresses` before the = go to those behind it, in the tunnel; several in a list with commas, or by several flags", func(s string) error {
+	fs.Func("wg-forward", "`local=remote`, such as 127.0.0.1:5432=db.internal:5432: connections to the address of this machine go on to that in the tunnel; several in a list with commas, or by several flags", func(s string) error {
 		for pair := range strings.SplitSeq(s, ",") {
 			if pair = strings.TrimSpace(pair); pair != "" {
 				f.forwards = append(f.forwards, pair)

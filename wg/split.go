@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // ErrNoTunnel: a connection belongs to a tunnel, and there is none.
@@ -111,27 +112,35 @@ func checkHost(host string) error {
 	if _, err := netip.ParseAddr(host); err == nil || host == "" {
 		return nil
 	}
-	if strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+	name := canonical(host)
+	switch {
+	case strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }):
 		return &net.AddrError{Err: "a name beyond ASCII is dialed in its form with xn--, as net/http does", Addr: strconv.QuoteToASCII(host)}
-	}
-	// inet_aton(3), which some resolvers ask first, reads 167772161, 10.1 and 0xa.1 as
-	// 10.0.0.1.
-	last := canonical(host)
-	last = last[strings.LastIndexByte(last, '.')+1:]
-	if _, err := strconv.ParseUint(last, 0, 64); err == nil || last != "" && strings.Trim(last, "0123456789") == "" {
-		return &net.AddrError{Err: "this is neither a name nor an IP address with all its parts", Addr: host}
+	case !isDomain(name), isNumber(name[strings.LastIndexByte(name, '.')+1:]):
+		return &net.AddrError{Err: "this is neither a name nor an IP address with all its parts", Addr: strconv.QuoteToASCII(host)}
 	}
 	return nil
 }
 
+// isNumber reports whether the last label of a name makes it an address for
+// inet_aton(3), which some resolvers ask first: it reads 167772161, 10.1 and 0xa.1 as
+// 10.0.0.1.
+func isNumber(label string) bool {
+	if hex, ok := strings.CutPrefix(label, "0x"); ok {
+		return strings.Trim(hex, "0123456789abcdef") == ""
+	}
+	return strings.Trim(label, "0123456789") == ""
+}
+
 // Tunneled reports whether a host, which is a name or an IP address, is reached
-// through the tunnel.
+// through the tunnel, or would be if there was one. What is neither counts as such, so
+// that nobody else is asked for it; DialContext refuses it.
 func (d *SplitDialer) Tunneled(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return d.Tunnel != nil && d.Tunnel.routed(addr)
 	}
 	name := canonical(host)
-	return slices.ContainsFunc(d.Names(), func(domain string) bool { return isWithin(name, domain) })
+	return checkHost(host) != nil || slices.ContainsFunc(d.Names(), func(domain string) bool { return isWithin(name, domain) })
 }
 
 // Names are the domains that belong to the tunnel at present: Domains, and those of

@@ -75,6 +75,14 @@ func TestASplitDialerKnowsWhatIsPrivate(t *testing.T) {
 		{corp, "10.1:80", refused}, // for inet_aton 10.0.0.1
 		{corp, "167837697:80", refused},
 		{corp, "0xa010001:80", refused},
+		{corp, "10.0X1:80", refused},
+		{corp, "0b1:80", aside}, // a name
+		{corp, "4f5d:80", aside},
+		{corp, "_peer.lan:80", aside},
+		{corp, "corp.example..:80", refused},
+		{corp, "corp.example%eth0:80", refused},
+		{corp, "corp example:80", refused},
+		{corp, ".:80", refused},
 		{corp, "10.1.0.08:80", refused},
 		{corp, "corp.example", refused},
 		{corp, "[fd01::1:80", refused},
@@ -210,6 +218,12 @@ func FuzzDomainsMatchOnTheBordersOfLabels(f *testing.F) {
 	f.Fuzz(func(t *testing.T, host, domain string) {
 		d := &SplitDialer{Domains: []string{domain}}
 		if _, err := netip.ParseAddr(host); err == nil || d.Check() != nil {
+			return
+		}
+		if checkHost(host) != nil {
+			if !d.Tunneled(host) {
+				t.Errorf("%q is refused, and somebody else may be asked for it", host)
+			}
 			return
 		}
 		split := func(s string) []string {
