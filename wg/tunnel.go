@@ -183,7 +183,9 @@ func (t *Tunnel) Addrs() []netip.Addr {
 // [net.ErrClosed]. It can be called more than once.
 func (t *Tunnel) Close() error {
 	t.closing.Do(func() {
+		t.mu.Lock() // nothing is started after this
 		close(t.closed)
+		t.mu.Unlock()
 		t.stack.Close()
 		t.device.Close()
 	})
@@ -257,7 +259,7 @@ func (t *Tunnel) start() error {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.isClosed() { // meanwhile; Close waits for no more
+	if t.isClosed() { // meanwhile
 		return net.ErrClosed
 	}
 	t.up = true

@@ -18,7 +18,7 @@ import (
 )
 
 // pairOf makes two ends of a tunnel, the second of which knows where the first is.
-func pairOf(t *testing.T) (a, b *Tunnel) {
+func pairOf(t testing.TB) (a, b *Tunnel) {
 	t.Helper()
 	l, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
