@@ -5,6 +5,7 @@ package wgnet
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -148,7 +149,8 @@ func (p *Peer) end(t testing.TB, cable string) {
 // Start starts the peer after [Peer.Kill], with the same keys.
 func (p *Peer) Start(t testing.TB) {
 	t.Helper()
-	// A killed one leaves its socket behind, which both wireguard-go and wg would remove.
+	// A killed one leaves its socket behind, which both wireguard-go and wg would remove:
+	// wg even that of one that is about to listen. So it is not asked before.
 	if err := p.withSockets(nothing, "rm", "-f", "/var/run/wireguard/"+device+".sock").Run(); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +166,11 @@ func (p *Peer) Start(t testing.TB) {
 			t.Fatalf("wireguard-go has exited: %s", p.process.log())
 		default:
 		}
-		return p.withSockets(nothing, "wg", "show", device).Run() == nil
+		c, err := net.Dial("unix", fmt.Sprintf("/proc/%d/root/var/run/wireguard/%s.sock", p.PID(), device))
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
 	})
 	p.configure(t)
 	lines := []string{fmt.Sprintf("link set %s mtu %d up", device, p.opts.MTU)}
