@@ -160,13 +160,18 @@ func (p *Peer) Start(t testing.TB) {
 	if p.process, err = start(cmd); err != nil {
 		t.Fatal(err)
 	}
+	run, err := filepath.EvalSymlinks("/var/run") // which would lead out of the namespace
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets := fmt.Sprintf("/proc/%d/root%s/wireguard/%s.sock", p.PID(), run, device)
 	wait.Until(t, "wireguard-go takes commands", func() bool {
 		select {
 		case <-p.process.exited:
 			t.Fatalf("wireguard-go has exited: %s", p.process.log())
 		default:
 		}
-		c, err := net.Dial("unix", fmt.Sprintf("/proc/%d/root/var/run/wireguard/%s.sock", p.PID(), device))
+		c, err := net.Dial("unix", sockets)
 		if err == nil {
 			c.Close()
 		}
