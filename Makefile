@@ -14,7 +14,7 @@ GOFUMPT := $(TOOLS)/gofumpt-$(GOFUMPT_VERSION)/gofumpt
 # How long each fuzz target runs.
 FUZZTIME := 10s
 
-.PHONY: build test soak lint newest-gvisor install bench bench-peers fuzz clean
+.PHONY: build test test-wg-kernel soak lint newest-gvisor install bench bench-peers fuzz clean
 
 build:
 	go build ./...
@@ -27,6 +27,13 @@ test: install lint newest-gvisor
 # about two hours, most of them for announcements at the pace of real servers.
 soak: install
 	XESITE_TEST_REQUIRE=1 XESITE_TEST_SOAK=1 go test -count 1 -p 1 -timeout 180m -v -run 'Soak|Killed' ./xesite/... ./syndicate/... ./patreon/... ./onion ./example
+
+# The tunnel with the WireGuard of the Linux kernel as its peer, in an emulated machine.
+# It takes a minute or two, needs root, and Debian on amd64.
+test-wg-kernel:
+	.ci/install wg:wireguard-tools ip:iproute2 unshare:util-linux qemu-system-x86_64:qemu-system-x86 busybox:busybox-static depmod:kmod
+	XESITE_WG_KERNEL=$$(.ci/kernel) && export XESITE_WG_KERNEL && \
+		XESITE_TEST_REQUIRE=1 go test -count 1 -timeout 15m -v -run '^TestTheKernelIsAPeer$$' ./wg
 
 lint: $(STATICCHECK) $(GOFUMPT)
 	go vet ./...

@@ -74,6 +74,14 @@ func recovers(t testing.TB, tunnel *wg.Tunnel, conn net.Conn, address string) {
 	}
 }
 
+// aged waits until the last handshake is longer ago than WireGuard has between two.
+func aged(t testing.TB, tunnel *wg.Tunnel) {
+	t.Helper()
+	wait.Until(t, "the last handshake is some time ago", func() bool {
+		return time.Since(tunnel.Status().Peers[0].LastHandshake) > 5*time.Second
+	})
+}
+
 func TestAKilledPeerIsFoundAgain(t *testing.T) {
 	t.Parallel()
 	network := wgnet.New(t)
@@ -81,6 +89,7 @@ func TestAKilledPeerIsFoundAgain(t *testing.T) {
 	tunnel := up(t, network, configOf(t, network, peer), wg.Options{})
 	conn, address := stream(t, tunnel, peer)
 	for range need.Times(1, 10) {
+		aged(t, tunnel)
 		peer.Kill(t)
 		peer.Start(t)
 		recovers(t, tunnel, conn, address)
@@ -119,6 +128,7 @@ func TestAPeerThatMovesIsFoundByItsName(t *testing.T) {
 		return []netip.Addr{where.Load().(netip.Addr)}, nil
 	}})
 	conn, address := stream(t, tunnel, peer)
+	aged(t, tunnel)
 	peer.Kill(t) // otherwise it would come to us
 	peer.Move(t)
 	peer.Start(t)

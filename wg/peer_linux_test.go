@@ -199,6 +199,8 @@ func TestAPeerInAnotherProcessIsReached(t *testing.T) {
 		six  bool // outside
 	}{
 		{"over IPv4", wgnet.Options{}, false},
+		{"over IPv4 with a preshared key", wgnet.Options{PresharedKey: true}, false},
+		{"over IPv6", wgnet.Options{}, true},
 		{"over IPv6 with a preshared key", wgnet.Options{PresharedKey: true, Port: 4711}, true},
 		{"as it was years ago", wgnet.Options{PresharedKey: true, Program: "wireguard-go"}, false},
 	} {

@@ -16,7 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"xeiaso.net/site/internal/test/wait"
 	"xeiaso.net/site/internal/test/wgnet"
 	"xeiaso.net/site/wg"
 )
@@ -133,15 +132,23 @@ func TestALookupEndsWithItsContext(t *testing.T) {
 	network := wgnet.New(t)
 	peer := network.Peer(t, wgnet.Options{})
 	cfg := configOf(t, network, peer)
-	cfg.DNS = addrs("10.9.1.77", "10.9.1.78")
+	cfg.DNS = addrs("10.9.1.1", "10.9.1.77")
 	tunnel := up(t, network, cfg, wg.Options{})
+	asked := make(chan error, 1)
+	silent := peer.ListenPacket(t, "udp", "10.9.1.1:53")
+	go func() {
+		_, _, err := silent.ReadFrom(make([]byte, 1500))
+		asked <- err
+	}()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
 		_, err := tunnel.Resolver().LookupNetIP(ctx, "ip", "app.internal")
 		ended <- err
 	}()
-	wait.Until(t, "the server was asked", func() bool { return tunnel.Status().Peers[0].Sent > 0 })
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
 	cancel()
 	begun := time.Now()
 	if err := <-ended; !errors.Is(err, context.Canceled) {

@@ -25,6 +25,7 @@ type Network struct {
 
 	clientKey key
 	peers     []*Peer
+	kernels   []*Kernel
 }
 
 // cables numbers those of this process, of which several networks may be at one
@@ -125,6 +126,11 @@ func (n *Network) Secrets() (secrets []string) {
 		secrets = append(secrets, p.key.secrets()...)
 		if p.preshared != "" {
 			secrets = append(secrets, p.preshared, toHex(p.preshared))
+		}
+	}
+	for _, k := range n.kernels {
+		for i := range k.Tunnels {
+			secrets = append(secrets, k.Tunnels[i].secrets()...)
 		}
 	}
 	return secrets

@@ -148,6 +148,10 @@ func (p *Peer) end(t testing.TB, cable string) {
 // Start starts the peer after [Peer.Kill], with the same keys.
 func (p *Peer) Start(t testing.TB) {
 	t.Helper()
+	// A killed one leaves its socket behind, which both wireguard-go and wg would remove.
+	if err := p.withSockets(nothing, "rm", "-f", "/var/run/wireguard/"+device+".sock").Run(); err != nil {
+		t.Fatal(err)
+	}
 	cmd := p.withSockets(nothing, p.program, "-f", device)
 	cmd.Env = append(cmd.Env, "WG_PROCESS_FOREGROUND=1", "LOG_LEVEL=verbose")
 	var err error
