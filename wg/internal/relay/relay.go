@@ -30,7 +30,7 @@ func Serve(ctx context.Context, l net.Listener, handle func(ctx context.Context,
 		switch {
 		case ctx.Err() != nil:
 			if err == nil {
-				conn.Close()
+				Abort(conn)
 			}
 			return nil
 		case err != nil && temporary(err):
