@@ -35,8 +35,8 @@
 // [xeiaso.net/site/onion] serves a site as a Tor onion service: it runs tor and
 // runs it again, and has what such a service needs on both sides.
 //
-// More is planned: wg, of which only parts are here yet, reaches private services
-// through WireGuard.
+// [xeiaso.net/site/wg] is a WireGuard tunnel inside a process, without root: it
+// dials and listens in a private network that nothing else on the machine sees.
 //
 // # Imports
 //

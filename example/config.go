@@ -49,6 +49,7 @@ type config struct {
 	patreon                          patreonFlags
 	onionBind                        string
 	onion                            onionFlags
+	wg                               wgFlags
 }
 
 // forges have a hook each, mounted if it has a secret.
@@ -98,6 +99,7 @@ func (c *config) flags() *flag.FlagSet {
 	c.syndication.flags(fs)
 	c.patreon.flags(fs)
 	c.onion.flags(fs)
+	c.wg.flags(fs)
 	fs.StringVar(&c.notifyCommand, "notify-command", "", "`command` to run when a build fails or recovers, with its record on stdin")
 	fs.Var(value[slog.Level]{&c.logLevel, parseLevel, "debug, info, warn or error"}, "log-level", "least `level` to log: debug, info, warn, error")
 	return fs
@@ -144,7 +146,7 @@ func parseLevel(s string) (level slog.Level, err error) {
 // usage prints what there is to set.
 func usage(fs *flag.FlagSet, w io.Writer) {
 	fmt.Fprint(w, "Usage: example [flags]\n       example token-server [flags]\n       example patreon seed|login|status|hash [flags]\n"+
-		"       example onion address|export-key|import-key [flags]\n\n"+
+		"       example onion address|export-key|import-key [flags]\n       example wg genkey|genpsk|pubkey|check FILE\n\n"+
 		"Hosts a web site from a git repository; without -git-repo, a demo.\n"+
 		"Each flag can be set by the environment variable of its name in upper case\nwith underscores; the flag wins.\n\n")
 	fs.SetOutput(w)

@@ -12,4 +12,5 @@
 //	example token-server   shares the tokens of Patreon among programs
 //	example patreon        seeds these tokens, and shows how they are
 //	example onion          shows the address on Tor, and moves its key
+//	example wg             makes keys of WireGuard, and checks files of it
 package main

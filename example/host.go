@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -29,6 +30,7 @@ import (
 	onionmetrics "xeiaso.net/site/onion/metrics"
 	patreonmetrics "xeiaso.net/site/patreon/metrics"
 	"xeiaso.net/site/syndicate/metrics"
+	wgmetrics "xeiaso.net/site/wg/metrics"
 	"xeiaso.net/site/xesite"
 	"xeiaso.net/site/xesite/hook"
 	"xeiaso.net/site/xesite/links"
@@ -47,6 +49,8 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return runPatreon(ctx, args[1:], getenv, os.Stdin, stdout, stderr)
 		case "onion":
 			return runOnion(args[1:], getenv, os.Stdin, stdout, stderr)
+		case "wg":
+			return runWG(args[1:], os.Stdin, stdout, stderr)
 		}
 	}
 	c, err := parse(args, getenv, stderr)
@@ -69,9 +73,10 @@ type host struct {
 	log    *slog.Logger
 
 	site          *xesite.Site
-	syndicator    *syndication // nil: nothing is announced
-	supporters    *supporters  // nil: there is no Patreon
-	onion         *onionSite   // nil: no onion service runs here
+	syndicator    *syndication    // nil: nothing is announced
+	supporters    *supporters     // nil: there is no Patreon
+	onion         *onionSite      // nil: no onion service runs here
+	private       *privateNetwork // nil: there is none
 	public, admin net.Listener
 	onionListener net.Listener   // nil: there is none
 	off           map[string]any // optional parts that are set wrongly, and why
@@ -96,6 +101,9 @@ func (h *host) run(ctx context.Context) error {
 	cfg, err := h.siteConfig(ctx)
 	if err != nil {
 		return err
+	}
+	if p := h.private; p != nil {
+		defer p.close()
 	}
 	if h.site, err = xesite.New(ctx, cfg); err != nil {
 		return err
@@ -162,6 +170,7 @@ func (h *host) siteConfig(ctx context.Context) (xesite.Config, error) {
 			cfg.DataFiles = append(cfg.DataFiles, xesite.DataFile{Path: h.config.syndication.linksFile, Fetch: s.fetchLinks})
 		}
 	}
+	h.startPrivateNetwork()
 	h.startPatreon(store, dataDir)
 	if s := h.supporters; s != nil && s.wanted {
 		cfg.DataFiles = append(cfg.DataFiles, s.dataFile(h.patreon.dataFile))
@@ -374,13 +383,19 @@ func (h *host) serve(ctx context.Context, hooks map[string]http.Handler, hup <-c
 	server := xesite.Server{Logger: h.log}
 	start(func() error { return h.site.Run(ctx) })
 	start(func() error { return server.Serve(ctx, h.public, h.publicHandler(hooks)) })
-	start(func() error { return server.Serve(ctx, h.admin, h.adminHandler()) })
+	metrics := h.metrics()
+	start(func() error {
+		return server.Serve(ctx, h.admin, h.adminHandler(metrics, xesite.IsLoopback(h.admin.Addr())))
+	})
 	if h.onionListener != nil {
 		start(func() error { return h.serveOnionBind(ctx) })
 	}
 	start(func() error { h.rebuildOnSignal(ctx, hup); return nil })
 	if h.supporters != nil {
 		start(func() error { return h.supporters.run(ctx) })
+	}
+	if h.private != nil {
+		start(func() error { return h.private.run(ctx, h.adminHandler(metrics, false)) })
 	}
 	all.Wait()
 	h.log.Info("stopped")
@@ -406,8 +421,8 @@ func (h *host) publicHandler(hooks map[string]http.Handler) http.Handler {
 	return h.site.Handler(listener)
 }
 
-// adminHandler is what operators and their probes see.
-func (h *host) adminHandler() http.Handler {
+// metrics are what Prometheus sees.
+func (h *host) metrics() http.Handler {
 	registry := prometheus.NewRegistry()
 	if h.syndicator != nil {
 		registry.MustRegister(metrics.Collector(h.syndicator.Status))
@@ -418,13 +433,22 @@ func (h *host) adminHandler() http.Handler {
 	if h.onion != nil {
 		registry.MustRegister(onionmetrics.Collector(h.onion.metrics()))
 	}
+	if h.private != nil {
+		registry.MustRegister(wgmetrics.Collector(h.private.tunnelStatus))
+	}
 	registry.MustRegister(h.site.Collector(), collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), collectors.NewBuildInfoCollector())
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+// adminHandler is what operators and their probes see on a listener.
+func (h *host) adminHandler(metrics http.Handler, loopback bool) http.Handler {
 	return h.site.AdminHandler(xesite.Admin{
 		Token:    h.adminToken,
-		Loopback: xesite.IsLoopback(h.admin.Addr()),
-		Metrics:  promhttp.HandlerFor(registry, promhttp.HandlerOpts{}),
+		Loopback: loopback,
+		Metrics:  metrics,
 		Status:   h.status,
+		Notes:    h.notes,
 		More:     h.adminHandlers(),
 	})
 }
@@ -441,7 +465,21 @@ func (h *host) adminHandlers() map[string]http.Handler {
 	if h.onion != nil {
 		maps.Copy(all, h.onion.handlers())
 	}
+	if h.private != nil {
+		maps.Copy(all, h.private.handlers())
+	}
 	return all
+}
+
+// notes are what the start page says of the optional parts.
+func (h *host) notes() (notes []string) {
+	for _, part := range slices.Sorted(maps.Keys(h.off)) {
+		notes = append(notes, fmt.Sprintf("%s is off: %v", part, h.off[part]))
+	}
+	if h.private != nil {
+		notes = append(notes, h.private.note())
+	}
+	return notes
 }
 
 // status is what the optional parts have to say.
@@ -456,16 +494,22 @@ func (h *host) status() map[string]any {
 	if h.onion != nil {
 		status["onion"] = h.onion.status()
 	}
+	if h.private != nil {
+		status["wg"] = h.private.status()
+	}
 	return status
 }
 
-// rebuildOnSignal builds again at each SIGHUP.
+// rebuildOnSignal builds again at each SIGHUP, and reads the file of the tunnel.
 func (h *host) rebuildOnSignal(ctx context.Context, hup <-chan os.Signal) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-hup:
+			if h.private != nil {
+				h.private.reload()
+			}
 			if _, err := h.site.Trigger(ctx, xesite.Trigger{Source: xesite.SourceSignal, Rebuild: true}); err != nil {
 				h.log.Error("rebuild on SIGHUP", "err", err)
 			}

@@ -35,6 +35,7 @@ type program struct {
 	dataDir        string
 	stdout, stderr *wait.Buffer
 	stop           func() error
+	dial           func(ctx context.Context, network, address string) (net.Conn, error) // nil: as usual
 }
 
 var urls = regexp.MustCompile(`(?m)^(Site|Admin): +(http\S+)$`)
@@ -99,7 +100,7 @@ func (p *program) do(method, url string, edit func(*http.Request)) (int, string)
 		edit(req)
 	}
 	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport:     &http.Transport{DisableKeepAlives: true, DialContext: p.dial},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)

@@ -68,7 +68,7 @@ func (h *host) newSupporters(store state.Store, dataDir string) (*supporters, er
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	read, write, keeper, err := f.clients(store, dataDir, h.log)
+	read, write, keeper, err := f.clients(store, dataDir, h.private, h.log)
 	if err != nil {
 		return nil, err
 	}

@@ -111,8 +111,8 @@ func (f *patreonFlags) check() error {
 }
 
 // clients returns what reads Patreon, and what may write to it. keeper is nil if
-// another program has the tokens.
-func (f *patreonFlags) clients(store patreon.Store, dataDir string, log *slog.Logger) (read, write *patreon.Client, keeper *patreon.Keeper, err error) {
+// another program has the tokens. That one can be in a private network; nil is none.
+func (f *patreonFlags) clients(store patreon.Store, dataDir string, private *privateNetwork, log *slog.Logger) (read, write *patreon.Client, keeper *patreon.Keeper, err error) {
 	var tokens patreon.TokenSource
 	if f.proxyURL == "" {
 		if keeper, err = f.keeper(store, dataDir, log); err != nil {
@@ -121,6 +121,9 @@ func (f *patreonFlags) clients(store patreon.Store, dataDir string, log *slog.Lo
 		tokens = keeper
 	} else {
 		remote := patreon.RemoteConfig{URL: f.proxyURL, Token: f.proxyToken, Logger: log}
+		if private != nil {
+			remote.HTTPClient = private.client()
+		}
 		if tokens, err = patreon.NewRemoteTokenSource(remote); err != nil {
 			return nil, nil, nil, fmt.Errorf("-patreon-saasproxy-url: %w", err)
 		}

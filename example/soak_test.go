@@ -88,8 +88,14 @@ func buildProgram(t testing.TB) string {
 // launch runs the program in a process of its own, which ends with the test.
 func launch(t *testing.T, path string, args ...string) (p *program, cmd *exec.Cmd) {
 	t.Helper()
+	return launchBy(t, exec.Command, path, args...)
+}
+
+// launchBy is launch with another way to make a command.
+func launchBy(t *testing.T, command func(name string, args ...string) *exec.Cmd, path string, args ...string) (p *program, cmd *exec.Cmd) {
+	t.Helper()
 	p = &program{t: t, dataDir: filepath.Join(t.TempDir(), "var"), stdout: &wait.Buffer{}, stderr: &wait.Buffer{}}
-	cmd = exec.Command(path, append([]string{"-bind", "127.0.0.1:0", "-internal-api-bind", "127.0.0.1:0", "-data-dir", p.dataDir}, args...)...)
+	cmd = command(path, append([]string{"-bind", "127.0.0.1:0", "-internal-api-bind", "127.0.0.1:0", "-data-dir", p.dataDir}, args...)...)
 	cmd.Stdout, cmd.Stderr = p.stdout, io.MultiWriter(p.stderr, t.Output())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

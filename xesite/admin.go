@@ -48,6 +48,10 @@ type Admin struct {
 	// be nil.
 	Status func() map[string]any
 
+	// Notes are sentences for the page, about how things beside the site are. It
+	// may be nil.
+	Notes func() []string
+
 	// More are handlers that are protected in the same way, by their paths: for
 	// what is below it too if the path ends in a slash. The page links to
 	// those that are not below "/api/".
@@ -411,5 +415,9 @@ func (s *Site) adminPage(w http.ResponseWriter, a Admin) {
 	releases, _ := s.Releases()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	more := slices.DeleteFunc(slices.Sorted(maps.Keys(a.More)), func(path string) bool { return strings.HasPrefix(path, "/api/") })
-	page.Execute(w, map[string]any{"Status": s.Status(), "Builds": builds, "Releases": releases, "More": more})
+	var notes []string
+	if a.Notes != nil {
+		notes = a.Notes()
+	}
+	page.Execute(w, map[string]any{"Status": s.Status(), "Builds": builds, "Releases": releases, "More": more, "Notes": notes})
 }

@@ -215,6 +215,18 @@ func (c *TCPConn) shutdown(what tcpip.ShutdownFlags) error {
 	return nil
 }
 
+// SetLinger says what Close does with what was not delivered yet, as that of
+// [net.TCPConn] does: 0 seconds throw it away, and reset the connection.
+func (c *TCPConn) SetLinger(seconds int) error {
+	select {
+	case <-c.closed:
+		return c.failed("set", net.ErrClosed)
+	default:
+	}
+	c.ep.SocketOptions().SetLinger(tcpip.LingerOption{Enabled: seconds >= 0, Timeout: time.Duration(seconds) * time.Second})
+	return nil
+}
+
 // Close implements [net.Conn]. What was written is still delivered.
 func (c *TCPConn) Close() error { return c.close() }
 

@@ -17,9 +17,10 @@ import (
 	"os"
 	"slices"
 	"strconv"
-	"sync"
 	"syscall"
 	"time"
+
+	"xeiaso.net/site/wg/internal/relay"
 )
 
 // Server hands connections on. Dial is required.
@@ -39,49 +40,16 @@ type Server struct {
 // Serve serves until ctx ends, and returns nil then. It closes the listener, and the
 // connections.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { l.Close() })()
-	var all sync.WaitGroup
-	defer all.Wait()
-	defer cancel()
-	for {
-		conn, err := l.Accept()
-		switch {
-		case ctx.Err() != nil:
-			if err == nil {
-				conn.Close()
-			}
-			return nil
-		case err != nil && temporary(err):
-			pause(ctx, 100*time.Millisecond)
-			continue
-		case err != nil:
-			return fmt.Errorf("wg: accept for SOCKS: %w", err)
-		}
-		all.Go(func() { s.ServeConn(ctx, conn) })
+	if err := relay.Serve(ctx, l, s.ServeConn); err != nil {
+		return fmt.Errorf("wg: accept for SOCKS: %w", err)
 	}
-}
-
-// temporary reports whether a listener goes on after an error: there may be too many
-// open files for a moment.
-func temporary(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED)
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	return nil
 }
 
 // ServeConn serves one client, and closes the connection.
 func (s *Server) ServeConn(ctx context.Context, client net.Conn) {
 	defer client.Close()
-	stop := context.AfterFunc(ctx, func() { client.Close() })
+	stop := context.AfterFunc(ctx, func() { relay.Abort(client) })
 	defer stop()
 	patience := s.Patience
 	if patience == 0 {
@@ -105,41 +73,19 @@ func (s *Server) ServeConn(ctx context.Context, client net.Conn) {
 		s.log("a connection for a client of the SOCKS server is not made", err)
 		return
 	}
-	defer remote.Close()
-	defer context.AfterFunc(ctx, func() { remote.Close() })()
 	if answer(client, succeeded) != nil {
+		relay.Abort(remote)
 		return
 	}
 	client.SetDeadline(time.Time{})
-	Join(client, remote)
+	stop()
+	relay.Join(ctx, client, remote)
 }
 
 func (s *Server) log(text string, err error) {
 	if s.Logger != nil {
 		s.Logger.Debug("wg: "+text, "err", err)
 	}
-}
-
-// Join copies between two connections until both directions have ended. The end of
-// one direction is passed on.
-func Join(a, b net.Conn) {
-	var both sync.WaitGroup
-	both.Go(func() { copyTo(a, b) })
-	copyTo(b, a)
-	both.Wait()
-}
-
-func copyTo(to, from net.Conn) {
-	if _, err := io.Copy(to, from); err != nil {
-		to.Close() // what is missing must not look like an end
-		from.Close()
-		return
-	}
-	if half, ok := to.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite()
-		return
-	}
-	to.Close()
 }
 
 // Codes of answers, RFC 1928, 6.
