@@ -26,7 +26,7 @@ test: install lint newest-gvisor
 # The same proofs at full length: hundreds of kills, hours of traffic. It takes
 # about two hours, most of them for announcements at the pace of real servers.
 soak: install
-	XESITE_TEST_REQUIRE=1 XESITE_TEST_SOAK=1 go test -count 1 -p 1 -timeout 180m -v -run 'Soak|Killed' ./xesite/... ./syndicate/... ./patreon/... ./onion ./example
+	XESITE_TEST_REQUIRE=1 XESITE_TEST_SOAK=1 go test -count 1 -p 1 -timeout 180m -v -run 'Soak|Killed' ./xesite/... ./syndicate/... ./patreon/... ./onion ./wg ./example
 
 # The tunnel with the WireGuard of the Linux kernel as its peer, in an emulated machine.
 # It takes a minute or two, needs root, and Debian on amd64.

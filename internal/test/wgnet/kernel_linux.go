@@ -52,11 +52,11 @@ func (n *Network) Kernel(t testing.TB, root string) *Kernel {
 	t.Helper()
 	k := &Kernel{}
 	n.kernels = append(n.kernels, k)
-	var forwards string
+	var forwards strings.Builder
 	for i := range k.Tunnels {
 		k.Tunnels[i] = n.kernelTunnel(t, i)
 		_, port, _ := strings.Cut(k.Tunnels[i].Endpoint, ":")
-		forwards += fmt.Sprintf(",hostfwd=udp:127.0.0.1:%s-10.0.2.15:%d", port, 51820+i)
+		fmt.Fprintf(&forwards, ",hostfwd=udp:127.0.0.1:%s-10.0.2.15:%d", port, 51820+i)
 	}
 	initrd := filepath.Join(t.TempDir(), "initrd")
 	if err := os.WriteFile(initrd, k.image(t, root), 0o600); err != nil { // it has the keys
@@ -70,7 +70,7 @@ func (n *Network) Kernel(t testing.TB, root string) *Kernel {
 	k.vm, err = start(n.Home.Command(nothing, qemu,
 		"-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
 		"-kernel", kernels[0], "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1",
-		"-netdev", "user,id=net"+forwards, "-device", "virtio-net-pci,netdev=net,romfile=",
+		"-netdev", "user,id=net"+forwards.String(), "-device", "virtio-net-pci,netdev=net,romfile=",
 	))
 	if err != nil {
 		t.Fatal(err)
