@@ -25,7 +25,7 @@ func TestAllThatIsPrivateGoesThroughARealPeer(t *testing.T) {
 	network := wgnet.New(t)
 	peer := network.Peer(t, wgnet.Options{PresharedKey: true})
 	peer.DNS(t, "10.9.1.1", "address=/tokens.corp.example/10.9.1.1", "address=/tokens.corp.example/fd09:0:0:1::1")
-	peer.Stop()
+	peer.Stop(t)
 
 	fake := newPatreon(t, 7)
 	server, _ := startTokenServer(t, append(fake.flags(), "-data-dir", t.TempDir(), "-patreon-saasproxy-token", "canary-bearer")...)

@@ -210,7 +210,7 @@ func TestAPeerThatStandsStillDoesNoHarm(t *testing.T) {
 	peer := network.Peer(t, wgnet.Options{})
 	tunnel := up(t, network, configOf(t, network, peer), wg.Options{})
 	conn, address := stream(t, tunnel, peer)
-	peer.Stop()
+	peer.Stop(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 	defer cancel()
 	if _, err := tunnel.DialContext(ctx, "tcp", address); err == nil {

@@ -235,7 +235,11 @@ func (p *Peer) Kill(t testing.TB) {
 }
 
 // Stop has the peer stand still, until [Peer.Cont].
-func (p *Peer) Stop() { p.process.signal(syscall.SIGSTOP) }
+func (p *Peer) Stop(t testing.TB) {
+	t.Helper()
+	p.process.signal(syscall.SIGSTOP)
+	wait.Until(t, "all threads of the peer have stopped", p.process.stopped)
+}
 
 // Cont has the peer go on after [Peer.Stop].
 func (p *Peer) Cont() { p.process.signal(syscall.SIGCONT) }
