@@ -19,11 +19,13 @@ type Options struct {
 	ResolveEndpoint func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	// SendBuffer and ReceiveBuffer are how many bytes a TCP connection may hold that
-	// were not acknowledged, or not read. If 0, 4 MiB.
+	// were not acknowledged, or not read. If 0, 2 MiB.
 	SendBuffer, ReceiveBuffer int
 
-	// NoRACK detects losses by counting in place of by time, RFC 8985.
-	NoRACK bool
+	// RACK detects losses by time, RFC 8985, in place of by counting. It is better where
+	// packets often overtake each other. Where several in a row are lost on a short way,
+	// it can stand still for seconds as it is in this version of gVisor.
+	RACK bool
 
 	// DNSTimeout is how long a server may take for an answer. If 0, 5 seconds.
 	DNSTimeout time.Duration

@@ -68,7 +68,7 @@ func New(cfg *Config, opts Options) (*Tunnel, error) {
 func (t *Tunnel) open() (err error) {
 	t.stack, err = netstack.New(netstack.Config{
 		Addresses: t.cfg.own(), MTU: t.cfg.MTU,
-		SendBuffer: t.opts.SendBuffer, ReceiveBuffer: t.opts.ReceiveBuffer, NoRACK: t.opts.NoRACK,
+		SendBuffer: t.opts.SendBuffer, ReceiveBuffer: t.opts.ReceiveBuffer, RACK: t.opts.RACK,
 	})
 	if err != nil {
 		return fmt.Errorf("wg: make the network stack: %w", err)

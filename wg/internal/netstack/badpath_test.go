@@ -17,13 +17,23 @@ import (
 
 // A path is a wire that takes time, loses packets and lets some be late.
 type path struct {
-	delay         time.Duration
-	lost, late    float64 // share of packets
+	quality
+	free          time.Time // when the wire has sent what is queued
 	queue         arrivals
 	in            chan arrival
 	from, to      tun.Device
 	random        *rand.Rand
 	numberOfSends int
+}
+
+// quality is how good a path is.
+type quality struct {
+	delay      time.Duration
+	lost, late float64 // share of packets
+	// If not 0, a router is in between that passes on so many bytes in a second, and
+	// drops what would have to wait for longer than that.
+	rate float64
+	wait time.Duration
 }
 
 type arrival struct {
@@ -59,19 +69,35 @@ func (p *path) send() {
 		if err != nil {
 			return
 		}
-		at := time.Now().Add(p.delay)
+		now := time.Now()
 		for i := range n {
-			if p.random.Float64() < p.lost {
+			leaves, passes := p.pass(now, sizes[i])
+			if p.random.Float64() < p.lost || !passes {
 				continue
 			}
 			p.numberOfSends++
-			a := arrival{at, p.numberOfSends, append([]byte(nil), bufs[i][:sizes[i]]...)}
+			a := arrival{leaves.Add(p.delay), p.numberOfSends, append([]byte(nil), bufs[i][:sizes[i]]...)}
 			if p.random.Float64() < p.late {
 				a.at = a.at.Add(p.delay / 5)
 			}
 			p.in <- a
 		}
 	}
+}
+
+// pass is when a packet leaves the router, if it does.
+func (p *path) pass(now time.Time, size int) (time.Time, bool) {
+	if p.rate == 0 {
+		return now, true
+	}
+	if p.free.Before(now) {
+		p.free = now
+	}
+	if p.free.Sub(now) > p.wait {
+		return now, false
+	}
+	p.free = p.free.Add(time.Duration(float64(size) / p.rate * float64(time.Second)))
+	return p.free, true
 }
 
 // receive delivers to the other device what is due.
@@ -99,14 +125,14 @@ func (p *path) receive() {
 }
 
 // overPath measures Mbit/s of one stream over a bad path.
-func overPath(delay time.Duration, lost, late float64, size int) func(*testing.B, variant) float64 {
+func overPath(q quality, size int) func(*testing.B, variant) float64 {
 	var round uint64
 	return func(b *testing.B, v variant) (speed float64) {
 		round++
 		from, to := v.make(b)
 		var all sync.WaitGroup
 		for i, d := range [][2]*host{{from, to}, {to, from}} {
-			p := &path{delay: delay, lost: lost, late: late, from: d[0].device, to: d[1].device, in: make(chan arrival, 4096), random: rand.New(rand.NewPCG(round, uint64(i)))}
+			p := &path{quality: q, from: d[0].device, to: d[1].device, in: make(chan arrival, 4096), random: rand.New(rand.NewPCG(round, uint64(i)))}
 			all.Go(p.send)
 			all.Go(p.receive)
 		}
@@ -126,11 +152,15 @@ func overPath(delay time.Duration, lost, late float64, size int) func(*testing.B
 func BenchmarkBadPath(b *testing.B) {
 	const delay = 15 * time.Millisecond
 	compare(b, []measure{
-		{"30ms", overPath(delay, 0, 0, 64<<20)},
-		{"30ms+1%lost", overPath(delay, 0.01, 0, 4<<20)},
-		{"30ms+2%late", overPath(delay, 0, 0.02, 4<<20)},
-		{"30ms+1%lost+2%late", overPath(delay, 0.01, 0.02, 4<<20)},
+		{"0ms+1%lost", overPath(quality{lost: 0.01}, 1<<20)},
+		{"30ms", overPath(quality{delay: delay}, 64<<20)},
+		{"30ms+1%lost", overPath(quality{delay: delay, lost: 0.01}, 4<<20)},
+		{"30ms+2%late", overPath(quality{delay: delay, late: 0.02}, 4<<20)},
+		{"30ms+1%lost+2%late", overPath(quality{delay: delay, lost: 0.01, late: 0.02}, 4<<20)},
+		{"30ms+20Mbit+30msqueue", overPath(quality{delay: delay, rate: 20e6 / 8, wait: 30 * time.Millisecond}, 4<<20)},
+		{"30ms+100Mbit+10msqueue", overPath(quality{delay: delay, rate: 100e6 / 8, wait: 10 * time.Millisecond}, 16<<20)},
+		{"2ms+20Mbit+5msqueue", overPath(quality{delay: time.Millisecond, rate: 20e6 / 8, wait: 5 * time.Millisecond}, 4<<20)},
 	}, []variant{
-		ours("no-RACK", Config{NoRACK: true}), byDefault,
+		byDefault, ours("RACK", Config{RACK: true}),
 	})
 }

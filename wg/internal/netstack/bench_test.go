@@ -46,9 +46,9 @@ var (
 	// What was tried to find the defaults.
 	choices = []variant{
 		byDefault,
-		ours("no-RACK", Config{NoRACK: true}),
+		ours("RACK", Config{RACK: true}),
 		ours("1MiB", Config{SendBuffer: 1 << 20, ReceiveBuffer: 1 << 20}),
-		ours("2MiB", Config{SendBuffer: 2 << 20, ReceiveBuffer: 2 << 20}),
+		ours("4MiB", Config{SendBuffer: 4 << 20, ReceiveBuffer: 4 << 20}),
 		ours("8MiB", Config{SendBuffer: 8 << 20, ReceiveBuffer: 8 << 20}),
 		ours("queue64", Config{Queue: 64}),
 		ours("queue1024", Config{Queue: 1024}),

@@ -62,10 +62,10 @@ func TestStreamsArriveIntactOnABadWire(t *testing.T) {
 	for name, m := range map[string]func() mangle{
 		"loss": losing(100), "reordering": reordering(50), "corruption": corrupting(100, &corrupted),
 	} {
-		for _, noRACK := range []bool{false, true} {
+		for _, rack := range []bool{false, true} {
 			for family, to := range families {
-				t.Run(name+"/"+family+map[bool]string{true: "/no RACK"}[noRACK], func(t *testing.T) {
-					a, b := pair(t, Config{NoRACK: noRACK}, m)
+				t.Run(name+"/"+family+map[bool]string{true: "/RACK"}[rack], func(t *testing.T) {
+					a, b := pair(t, Config{RACK: rack}, m)
 					dialed, accepted := connected(t, a, b, to)
 					transfer(t, dialed, accepted, 1<<20)
 				})
