@@ -184,7 +184,7 @@ func (t *Tunnel) call(key PublicKey, at netip.AddrPort, shake, anew bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if p := t.peers[key]; p != nil {
+	if p := t.peers[key]; p != nil && err != nil { // nil can also be that the device has just tried by itself
 		p.problem = err
 	}
 }

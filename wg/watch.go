@@ -38,7 +38,7 @@ type watch struct {
 	gap         time.Duration // from it to the next
 	silentSince time.Time     // since when what was sent has had no answer; zero: it has
 	patience    time.Duration // how long that may be
-	problem     error         // of the last attempt
+	problem     error         // of an attempt, until something can be sent
 }
 
 // see takes in how a peer is now, and reports whether there was a handshake.
@@ -52,6 +52,9 @@ func (w *watch) see(now time.Time, s peerState) (shook bool) {
 	shook = !s.lastHandshake.IsZero() && !s.lastHandshake.Equal(w.last.lastHandshake)
 	sent, received := s.sent-w.last.sent, s.received-w.last.received
 	w.last = s
+	if sent > 0 {
+		w.problem = nil
+	}
 	if shook {
 		if w.attempts > 0 && w.alive(now) { // it was only silent
 			w.patience = min(2*w.patience, longSilence)
