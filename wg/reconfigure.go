@@ -81,9 +81,10 @@ func (c *Config) uapiFrom(from *Config) string {
 		fmt.Fprintf(&b, "private_key=%s\n", hex.EncodeToString(c.PrivateKey.raw[:]))
 	}
 	was, is := from.routes(), c.routes()
+	come, gone := is.without(was), was.without(is)
 	for i := range c.Peers {
 		p := &c.Peers[i]
-		added := is.of(p.PublicKey).without(was)
+		added := come.of(p.PublicKey)
 		if old := from.peer(p.PublicKey); old != nil && p.equal(old) && len(added) == 0 {
 			continue
 		}
@@ -98,7 +99,7 @@ func (c *Config) uapiFrom(from *Config) string {
 		if c.peer(key) == nil {
 			b.WriteString("remove=true\n")
 		}
-		for _, r := range was.of(key).without(is) {
+		for _, r := range gone.of(key) {
 			// One that another peer has got by now is not taken from it.
 			fmt.Fprintf(&b, "allowed_ip=-%s\n", r.network)
 		}

@@ -4,7 +4,6 @@
 package wg
 
 import (
-	"bufio"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -58,8 +57,8 @@ func parseUAPI(text string) (peers map[PublicKey]peerState, port uint16) {
 		}
 		state, seconds, nanoseconds = peerState{}, 0, 0
 	}
-	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
-		name, value, _ := strings.Cut(s.Text(), "=")
+	for line := range strings.SplitSeq(text, "\n") {
+		name, value, _ := strings.Cut(line, "=")
 		switch name {
 		case "listen_port":
 			n, _ := strconv.ParseUint(value, 10, 16)
