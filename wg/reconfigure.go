@@ -78,7 +78,7 @@ func (t *Tunnel) movePort(from, to uint16) error {
 func (c *Config) uapiFrom(from *Config) string {
 	var b strings.Builder
 	if !c.PrivateKey.Equal(from.PrivateKey) {
-		fmt.Fprintf(&b, "private_key=%s\n", hex.EncodeToString(c.PrivateKey.raw[:]))
+		fmt.Fprintf(&b, "private_key=%s\n", hex.EncodeToString(c.PrivateKey.bytes()))
 	}
 	was, is := from.routes(), c.routes()
 	come, gone := is.without(was), was.without(is)

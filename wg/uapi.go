@@ -25,7 +25,7 @@ func (c *Config) uapi() string {
 // uapiKeys writes all of a peer but where it is and what it has behind it.
 func (p *Peer) uapiKeys(b *strings.Builder) {
 	fmt.Fprintf(b, "public_key=%s\n", hex.EncodeToString(p.PublicKey.raw[:]))
-	fmt.Fprintf(b, "preshared_key=%s\n", hex.EncodeToString(p.PresharedKey.raw[:])) // zeros: none
+	fmt.Fprintf(b, "preshared_key=%s\n", hex.EncodeToString(p.PresharedKey.bytes())) // zeros: none
 	fmt.Fprintf(b, "persistent_keepalive_interval=%d\n", int(p.Keepalive.Round(time.Second).Seconds()))
 }
 
