@@ -100,7 +100,8 @@ func (w *watch) failing(now time.Time) bool {
 func (w *watch) due(now time.Time, called bool) (due, anew bool) {
 	switch {
 	case w.shook.IsZero() && called:
-		return now.Sub(w.tried) >= w.gap, w.attempts > 0
+		// The device may have tried before it knew where, and would not again.
+		return now.Sub(w.tried) >= w.gap, true
 	case w.silentSince.IsZero():
 		return false, false
 	case !w.alive(now): // the device has made the first attempt when it had something to send
