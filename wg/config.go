@@ -60,7 +60,7 @@ type Peer struct {
 
 	// Keepalive is how often something is sent to the peer when there is nothing to
 	// say, so that firewalls in between keep the way open. If 0, nothing is. It is
-	// rounded to seconds.
+	// rounded to seconds, so that less than half of one is 0.
 	Keepalive time.Duration
 }
 
@@ -390,7 +390,7 @@ func (c *Config) check() error {
 		return errors.New("wg: there is no Address: it is the one that this end has inside the tunnel")
 	}
 	for _, a := range c.Addresses {
-		if !a.IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() {
+		if addr := a.Addr().Unmap(); !a.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
 			return fmt.Errorf("wg: the address %s cannot be that of this end", a)
 		}
 	}
@@ -433,6 +433,9 @@ func (p *Peer) check() error {
 	for _, a := range p.AllowedIPs {
 		if !a.IsValid() {
 			return fmt.Errorf("wg: the peer %s has an AllowedIPs that is none", p.PublicKey)
+		}
+		if a.Addr().Is4In6() { // no packet would ever match
+			return fmt.Errorf("wg: the peer %s has %s in its AllowedIPs: write it as IPv4", p.PublicKey, a)
 		}
 	}
 	return nil

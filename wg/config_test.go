@@ -271,3 +271,29 @@ func TestTheNameServerOfFlyIsKnown(t *testing.T) {
 		}
 	}
 }
+
+func TestMappedAddressesDoNotPassForOthers(t *testing.T) {
+	good := wg.Config{PrivateKey: private, Addresses: prefixes("10.0.0.2/32"), Peers: []wg.Peer{{PublicKey: peer1}}}
+	tunnel, err := wg.New(&good, wg.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tunnel.Close()
+	for _, change := range []func(*wg.Config){
+		func(c *wg.Config) { c.Addresses = prefixes("::ffff:0.0.0.0/128") },
+		func(c *wg.Config) {
+			c.Peers = []wg.Peer{{PublicKey: peer1, AllowedIPs: prefixes("::ffff:10.0.0.0/104")}}
+		},
+	} {
+		bad := good
+		bad.ListenPort = 1
+		change(&bad)
+		if err := tunnel.Reconfigure(&bad); err == nil || tunnel.Status().ListenPort != 0 {
+			t.Errorf("it is taken: %v", err)
+		}
+		if tunnel, err := wg.New(&bad, wg.Options{}); err == nil {
+			tunnel.Close()
+			t.Error("it is taken")
+		}
+	}
+}
