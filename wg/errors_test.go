@@ -123,3 +123,32 @@ func TestADialToAPeerThatIsTakenAwaySaysSo(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestALookupThatTakesLongIsTold(t *testing.T) {
+	_, b := pairOf(t)
+	cfg := b.cfg.clone()
+	never := make(chan struct{})
+	defer close(never)
+	tunnel, err := New(&cfg, Options{ResolveEndpoint: func(context.Context, string) ([]netip.Addr, error) {
+		<-never // whatever the context says
+		return nil, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tunnel.Close()
+	short, end := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer end()
+	_ = tunnel.Up(short)
+	wait.Until(t, "the status tells", func() bool { return strings.Contains(tunnel.Status().Peers[0].Problem, "looked up") })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, err = tunnel.DialContext(ctx, "tcp", "10.9.0.1:80")
+	if e, ok := errors.AsType[*PeerError](err); !ok || e.Problem == nil {
+		t.Errorf("%v", err)
+	}
+	tunnel.Close()
+	if port := tunnel.Status().ListenPort; port != 0 {
+		t.Errorf("closed, it has port %d", port)
+	}
+}

@@ -5,6 +5,7 @@ package wg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -40,6 +41,8 @@ func (p *peer) trouble() error {
 		return fmt.Errorf("this host's clock was set back by %s, and peers refuse handshakes until it is where it was", p.setBack)
 	case len(p.endpoint.addrs) == 0 && p.endpoint.err != nil:
 		return p.endpoint.err
+	case len(p.endpoint.addrs) == 0 && p.endpoint.pending && !p.endpoint.waiting(time.Now()):
+		return errors.New("the name of its endpoint is still being looked up")
 	}
 	return p.problem
 }
