@@ -32,6 +32,7 @@ type privateNetwork struct {
 	mu       sync.Mutex // guards what follows
 	tunnel   *wg.Tunnel // nil: the file is wrong since the start
 	problem  string     // of the flags or the file
+	search   []string   // what a file that is wrong since the start seems to have
 	notUp    string     // why the tunnel cannot even begin
 	warnings []string
 	ignored  []string
@@ -81,6 +82,7 @@ func (p *privateNetwork) reload() {
 	}
 	switch {
 	case err != nil && p.current() == nil:
+		p.keepPrivate(searchDomains(p.flags.config))
 		p.fail("there is no tunnel", fmt.Errorf("-wg-config: %w", err))
 		return
 	case err != nil:
@@ -93,6 +95,14 @@ func (p *privateNetwork) reload() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.problem, p.warnings, p.ignored = "", warnings, cfg.Ignored
+}
+
+// keepPrivate remembers names that are not to be looked up outside for the want of a
+// tunnel.
+func (p *privateNetwork) keepPrivate(domains []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.search = domains
 }
 
 // apply gives the tunnel a configuration. Connections in it stay.
@@ -123,7 +133,9 @@ func (p *privateNetwork) split() *wg.SplitDialer {
 	if t := p.current(); t != nil {
 		return &wg.SplitDialer{Tunnel: t, Domains: p.flags.domains}
 	}
-	return &wg.SplitDialer{Domains: p.flags.private()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &wg.SplitDialer{Domains: append(p.flags.private(), p.search...)}
 }
 
 // dial connects through the tunnel or directly.

@@ -7,10 +7,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"xeiaso.net/site/wg"
 )
@@ -64,6 +67,30 @@ func (f *wgFlags) private() (domains []string) {
 		d = strings.TrimPrefix(strings.TrimPrefix(d, "*"), ".") // is wrong, and what it means is clear
 		if (&wg.SplitDialer{Domains: []string{d}}).Check() == nil {
 			domains = append(domains, d)
+		}
+	}
+	return domains
+}
+
+// searchDomains are those that a file has which is otherwise wrong, as far as that can
+// be told.
+func searchDomains(path string) (domains []string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	text, _ := io.ReadAll(io.LimitReader(f, 1<<20))
+	for line := range strings.Lines(string(text)) {
+		line, _, _ = strings.Cut(line, "#")
+		key, value, _ := strings.Cut(line, "=")
+		if !strings.EqualFold(strings.TrimSpace(key), "DNS") {
+			continue
+		}
+		for _, word := range strings.FieldsFunc(value, func(r rune) bool { return r == ',' || unicode.IsSpace(r) }) {
+			if _, err := netip.ParseAddr(word); err != nil && (&wg.SplitDialer{Domains: []string{word}}).Check() == nil {
+				domains = append(domains, word)
+			}
 		}
 	}
 	return domains

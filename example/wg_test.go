@@ -416,6 +416,11 @@ func TestWithoutATunnelPrivateNamesGoNowhere(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	h.config.wg = wgFlags{config: file(t, "[Interface]\nPrivateKey = typo\ndns = 10.0.0.1, Corp.example # and others\n")}
+	h.startPrivateNetwork() // is wrong, and what it means is clear
+	if _, err := h.private.dial(t.Context(), "tcp", "tokens.corp.example:8080"); !errors.Is(err, wg.ErrNoTunnel) {
+		t.Errorf("a search domain of a wrong file: %v", err)
+	}
 	p := start(t, nil, append(thanksArgs(thanksRepo(t)), "-wg-config", "/nowhere/wg.conf",
 		"-patreon-saasproxy-url", "http://tokens.internal:8080", "-patreon-saasproxy-token", "bearer")...)
 	wait.Until(t, "the status tells", func() bool { return strings.Contains(p.patreonStatus().Problem, "there is no tunnel") })

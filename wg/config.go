@@ -60,7 +60,7 @@ type Peer struct {
 
 	// Keepalive is how often something is sent to the peer when there is nothing to
 	// say, so that firewalls in between keep the way open. If 0, nothing is. It is
-	// rounded to seconds.
+	// rounded to seconds, so that less than half of one is 0.
 	Keepalive time.Duration
 }
 
@@ -86,6 +86,34 @@ func (e *ParseError) Error() string {
 
 // Unwrap returns Err.
 func (e *ParseError) Unwrap() error { return e.Err }
+
+// keyLength is the least that counts as a key in [quoted]; a whole one has 43 characters
+// and a =.
+const keyLength = 32
+
+// quoted is part of a file as an error shows it. What could be a key is left out: lines
+// lose their ends, and values come to the wrong place.
+func quoted(s string) string {
+	isKey := func(r rune) bool {
+		return r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '+' || r == '/'
+	}
+	var b strings.Builder
+	for s != "" {
+		end := strings.IndexFunc(s, func(r rune) bool { return !isKey(r) })
+		if end < 0 {
+			end = len(s)
+		}
+		if word := s[:end]; len(word) < keyLength {
+			b.WriteString(word)
+		} else {
+			b.WriteString(redacted)
+		}
+		rest := strings.TrimLeftFunc(s[end:], func(r rune) bool { return !isKey(r) })
+		b.WriteString(s[end : len(s)-len(rest)])
+		s = rest
+	}
+	return strconv.Quote(b.String())
+}
 
 // maxConfig is how long a file may be, in bytes.
 const maxConfig = 1 << 20
@@ -162,7 +190,7 @@ func (p *parser) beginSection(line string) error {
 	}
 	name := strings.ToLower(strings.TrimSuffix(line[1:], "]"))
 	if line[len(line)-1] != ']' || name != "interface" && name != "peer" {
-		return fmt.Errorf("%q is no section: want [Interface] or [Peer]", line)
+		return fmt.Errorf("%s is no section: want [Interface] or [Peer]", quoted(line))
 	}
 	p.section, p.began, p.seen = name, p.line, map[string]bool{}
 	if name == "peer" {
@@ -239,7 +267,7 @@ func (c *Config) addDNS(s string) error {
 	}
 	domain := strings.ToLower(strings.TrimSuffix(s, "."))
 	if !isDomain(domain) {
-		return fmt.Errorf("%q is neither the address of a server nor a domain", s)
+		return fmt.Errorf("%s is neither the address of a server nor a domain", quoted(s))
 	}
 	c.Search = append(c.Search, domain)
 	return nil
@@ -308,17 +336,17 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	address, length, hasLength := strings.Cut(s, "/")
 	addr, err := netip.ParseAddr(address)
 	if err != nil || addr.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("%q is no address, such as 10.0.0.2/24 or fd00::2/64", s)
+		return netip.Prefix{}, fmt.Errorf("%s is no address, such as 10.0.0.2/24 or fd00::2/64", quoted(s))
 	}
 	bits := addr.BitLen()
 	if hasLength {
 		if bits, err = number(length, 0, bits); err != nil {
-			return netip.Prefix{}, fmt.Errorf("the length of the network of %q: %w", s, err)
+			return netip.Prefix{}, fmt.Errorf("the length of the network of %s: %w", quoted(s), err)
 		}
 	}
 	if addr.Is4In6() {
 		if bits -= 96; hasLength && bits < 0 {
-			return netip.Prefix{}, fmt.Errorf("%q is an IPv4 address in the form of IPv6; write it as IPv4", s)
+			return netip.Prefix{}, fmt.Errorf("%s is an IPv4 address in the form of IPv6; write it as IPv4", quoted(s))
 		} else if !hasLength {
 			bits = 32
 		}
@@ -330,7 +358,7 @@ func parsePrefix(s string) (netip.Prefix, error) {
 func number(s string, least, most int) (int, error) {
 	n, err := strconv.Atoi(s)
 	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("%q is no number from %d to %d", s, least, most)
+		return 0, fmt.Errorf("%s is no number from %d to %d", quoted(s), least, most)
 	}
 	return n, nil
 }
@@ -339,16 +367,16 @@ func number(s string, least, most int) (int, error) {
 func checkEndpoint(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {
-		return fmt.Errorf("%q is not of the form host:port; an IPv6 address stands in brackets", s)
+		return fmt.Errorf("%s is not of the form host:port; an IPv6 address stands in brackets", quoted(s))
 	}
 	if _, err := number(port, 1, 65535); err != nil {
-		return fmt.Errorf("the port of %q: %w", s, err)
+		return fmt.Errorf("the port of %s: %w", quoted(s), err)
 	}
 	if _, err := netip.ParseAddr(host); err == nil {
 		return nil
 	}
 	if strings.HasPrefix(s, "[") || !isDomain(strings.ToLower(strings.TrimSuffix(host, "."))) {
-		return fmt.Errorf("the host of %q is neither an address nor a name", s)
+		return fmt.Errorf("the host of %s is neither an address nor a name", quoted(s))
 	}
 	return nil
 }
@@ -362,7 +390,7 @@ func (c *Config) check() error {
 		return errors.New("wg: there is no Address: it is the one that this end has inside the tunnel")
 	}
 	for _, a := range c.Addresses {
-		if !a.IsValid() || a.Addr().IsUnspecified() || a.Addr().IsMulticast() {
+		if addr := a.Addr().Unmap(); !a.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
 			return fmt.Errorf("wg: the address %s cannot be that of this end", a)
 		}
 	}
@@ -405,6 +433,9 @@ func (p *Peer) check() error {
 	for _, a := range p.AllowedIPs {
 		if !a.IsValid() {
 			return fmt.Errorf("wg: the peer %s has an AllowedIPs that is none", p.PublicKey)
+		}
+		if a.Addr().Is4In6() { // no packet would ever match
+			return fmt.Errorf("wg: the peer %s has %s in its AllowedIPs: write it as IPv4", p.PublicKey, a)
 		}
 	}
 	return nil

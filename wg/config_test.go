@@ -174,7 +174,11 @@ func TestKeysDoNotPrintThemselves(t *testing.T) {
 	var out strings.Builder
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "config", c, "key", private, "peer", c.Peers[0])
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
-		for _, v := range []any{c, &c, private, &private, c.Peers[0], c.Peers} {
+		hidden := struct {
+			config wg.Config
+			key    wg.Key
+		}{c, private}
+		for _, v := range []any{c, &c, private, &private, c.Peers[0], c.Peers, hidden, &hidden} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
 	}
@@ -187,10 +191,38 @@ func TestKeysDoNotPrintThemselves(t *testing.T) {
 	}
 	raw := fmt.Sprintf("%x", mustDecode(private.Reveal()))
 	decimal := strings.Trim(fmt.Sprint(mustDecode(private.Reveal())[:8]), "[]")
-	for _, secret := range []string{private.Reveal(), shared.Reveal(), raw, decimal} {
+	syntax := fmt.Sprintf("%#v", mustDecode(private.Reveal())[:8])
+	syntax = syntax[strings.Index(syntax, "{")+1 : len(syntax)-1]
+	for _, secret := range []string{private.Reveal(), shared.Reveal(), raw, decimal, syntax} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("a key is printed: %s", out.String())
 		}
+	}
+}
+
+func TestErrorsAboutAFileHaveNoKeysInThem(t *testing.T) {
+	key := private.Reveal()
+	peer := "[Interface]\nPrivateKey = " + key + "\nAddress = 10.0.0.2/32\n[Peer]\nPublicKey = " + peer1.String() + "\n"
+	for _, text := range []string{
+		"[Interface] PrivateKey = " + key + " Address = 10.0.0.2/32 [Peer] PublicKey = " + peer1.String(), // on one line
+		"[Interface]\nAddress = 10.0.0.2/32 PrivateKey = " + key,
+		"[Interface]\nMTU = 1420 PrivateKey = " + key,
+		"[Interface]\nMTU = " + key, "[Interface]\nListenPort = " + key, "[Interface]\nDNS = " + key, "[Interface]\nAddress = " + key,
+		"[Interface]\nPrivateKey " + key, "[Interface]\nPrivateKey: " + key, "[Interface]\n" + key, key,
+		"[Interface]\nPrivateKey = '" + key + "'", "[Interface]\nPrivateKey = " + key + key, "[Interface]\nPrivateKey = " + key[1:],
+		peer + "Endpoint = " + key, peer + "Endpoint = " + key + ":1", peer + "Endpoint = a.example:" + key,
+		peer + "Endpoint = a.example:1 PresharedKey = " + key,
+		peer + "AllowedIPs = 10.0.0.0/" + key, peer + "AllowedIPs = " + key, peer + "PersistentKeepalive = " + key,
+	} {
+		_, err := parse(text)
+		if err == nil {
+			t.Errorf("%q is taken", text)
+		} else if strings.Contains(err.Error(), strings.Trim(key, "=")[1:]) {
+			t.Errorf("the key is in %q", err)
+		}
+	}
+	if _, err := parse("[Interface]\nMTU = not a number"); !strings.Contains(err.Error(), `"not a number"`) {
+		t.Errorf("a value that is no key: %v", err)
 	}
 }
 
@@ -236,6 +268,32 @@ func TestTheNameServerOfFlyIsKnown(t *testing.T) {
 		}
 		if got := fmt.Sprint(c.Servers()); got != want {
 			t.Errorf("%q: the servers are %s, want %s", more, got, want)
+		}
+	}
+}
+
+func TestMappedAddressesDoNotPassForOthers(t *testing.T) {
+	good := wg.Config{PrivateKey: private, Addresses: prefixes("10.0.0.2/32"), Peers: []wg.Peer{{PublicKey: peer1}}}
+	tunnel, err := wg.New(&good, wg.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tunnel.Close()
+	for _, change := range []func(*wg.Config){
+		func(c *wg.Config) { c.Addresses = prefixes("::ffff:0.0.0.0/128") },
+		func(c *wg.Config) {
+			c.Peers = []wg.Peer{{PublicKey: peer1, AllowedIPs: prefixes("::ffff:10.0.0.0/104")}}
+		},
+	} {
+		bad := good
+		bad.ListenPort = 1
+		change(&bad)
+		if err := tunnel.Reconfigure(&bad); err == nil || tunnel.Status().ListenPort != 0 {
+			t.Errorf("it is taken: %v", err)
+		}
+		if tunnel, err := wg.New(&bad, wg.Options{}); err == nil {
+			tunnel.Close()
+			t.Error("it is taken")
 		}
 	}
 }

@@ -28,10 +28,16 @@ func (t *Tunnel) DialContext(ctx context.Context, network, address string) (net.
 	if err = t.ended(err); err == nil {
 		return conn, nil
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err
+	return nil, &net.OpError{Op: "dial", Net: network, Addr: addr, Err: inner(err)}
+}
+
+// inner is what an [*net.OpError] is about. One further inside is not meant: it can be
+// of a socket that a name server, or the peer itself, was to be reached by.
+func inner(err error) error {
+	if op, ok := err.(*net.OpError); ok {
+		return op.Err
 	}
-	return nil, &net.OpError{Op: "dial", Net: network, Addr: addr, Err: err}
+	return err
 }
 
 // Dial is DialContext without a context.
@@ -99,7 +105,7 @@ type attempt struct {
 }
 
 // race tries addresses one after the other, and takes the first that answers. The error
-// is that of the first that has failed.
+// is that of the first that has failed, of those that a peer has if there are any.
 func (t *Tunnel) race(ctx context.Context, network string, addrs []netip.AddrPort) (net.Conn, net.Addr, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -126,7 +132,7 @@ func (t *Tunnel) race(ctx context.Context, network string, addrs []netip.AddrPor
 				go closeLate(results, pending)
 				return r.conn, nil, nil
 			}
-			if first.err == nil {
+			if first.err == nil || errors.Is(first.err, ErrNoRoute) && !errors.Is(r.err, ErrNoRoute) {
 				first = r
 			}
 		case <-timer.C:
@@ -157,15 +163,14 @@ func addrOf(network string, addr netip.AddrPort) net.Addr {
 
 // dialOne connects to one address. It ends with ctx, and soon.
 func (t *Tunnel) dialOne(ctx context.Context, network string, addr netip.AddrPort) (net.Conn, error) {
-	key, err := t.route(addr.Addr())
-	if err != nil {
+	if _, err := t.route(addr.Addr()); err != nil {
 		return nil, err
 	}
 	if strings.HasPrefix(network, "udp") {
 		return orNil(t.stack.DialUDP(netip.AddrPort{}, addr))
 	}
 	conn, err := orNil(t.stack.DialTCP(ctx, netip.AddrPort{}, addr))
-	return conn, t.explain(ctx, key, err)
+	return conn, t.explain(ctx, addr.Addr(), err)
 }
 
 // orNil has no pointer that is nil in an interface that is not.
@@ -190,18 +195,25 @@ func (t *Tunnel) route(addr netip.Addr) (PublicKey, error) {
 	return key, nil
 }
 
-// explain returns the error of a call that has waited for a peer in vain: if that does
-// not answer, it is a [*PeerError].
-func (t *Tunnel) explain(ctx context.Context, key PublicKey, err error) error {
+// explain returns the error of a call that has waited in vain for an address: if the
+// peer that has it does not answer, it is a [*PeerError].
+func (t *Tunnel) explain(ctx context.Context, addr netip.Addr, err error) error {
 	var timeout net.Error
 	late := errors.As(err, &timeout) && timeout.Timeout()
-	if err == nil || key.IsZero() || ctx.Err() == nil && !late || !t.deaf(key) {
+	if err == nil || ctx.Err() == nil && !late {
+		return err
+	}
+	key, gone := t.route(addr) // it can be another one by now
+	switch {
+	case gone != nil:
+		return gone
+	case key.IsZero() || !t.deaf(key):
 		return err
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
-	return t.peerError(key, err)
+	return t.peerError(key, inner(err))
 }
 
 // explainLookup returns the error of a lookup that was in vain: if nothing answers that
@@ -219,10 +231,12 @@ func (t *Tunnel) explainLookup(ctx context.Context, servers []netip.AddrPort, er
 
 // deaf reports whether a peer does not answer.
 func (t *Tunnel) deaf(key PublicKey) bool {
+	states, _ := t.state()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p := t.peers[key]
-	return p != nil && p.failing(time.Now())
+	// It may have answered since the supervisor has looked.
+	return p != nil && p.failing(time.Now()) && states[key].lastHandshake.Equal(p.last.lastHandshake)
 }
 
 // peerError is about a peer that does not answer.

@@ -63,7 +63,8 @@
 // [syscall.ECONNREFUSED] and its like, from the other side. After [Tunnel.Close]
 // everything ends with [net.ErrClosed].
 //
-// Dials wait for as long as their context does. Give it a deadline.
+// Dials wait for as long as their context does; of themselves, those of TCP end after
+// some two minutes. Give it a deadline.
 //
 // # Configuration
 //

@@ -18,8 +18,12 @@ import (
 // share beside it. It does not print itself; [Key.Reveal] does. The zero value is no
 // key.
 type Key struct {
-	raw [32]byte
+	// fmt does not ask fields of other people's structs how they want to be printed, if
+	// they are not exported. Then it follows one pointer at most, and not two.
+	raw *secret
 }
+
+type secret struct{ bytes *[32]byte }
 
 // PublicKey is what a peer is known by. The zero value is no key.
 type PublicKey struct {
@@ -31,23 +35,28 @@ var ErrKey = errors.New("wg: this is no key")
 
 // NewKey makes a private key from the system's random numbers, as "wg genkey" does.
 func NewKey() Key {
-	k := NewSharedKey()
-	k.raw[0] &= 248
-	k.raw[31] = k.raw[31]&127 | 64
+	k := NewSharedKey() // nobody else has it yet
+	raw := k.bytes()
+	raw[0] &= 248
+	raw[31] = raw[31]&127 | 64
 	return k
 }
 
 // NewSharedKey makes a key for two peers to share, as "wg genpsk" does.
-func NewSharedKey() (k Key) {
-	rand.Read(k.raw[:]) // never fails
-	return k
+func NewSharedKey() Key {
+	raw := new([32]byte)
+	rand.Read(raw[:]) // never fails
+	return Key{&secret{raw}}
 }
 
 // ParseKey reads a secret key from the form that the program wg has: 32 bytes in
 // base64. Errors match [ErrKey], and do not have the key in them.
 func ParseKey(s string) (Key, error) {
 	raw, err := parseKey(s)
-	return Key{raw}, err
+	if err != nil {
+		return Key{}, err
+	}
+	return Key{&secret{&raw}}, nil
 }
 
 // ParsePublicKey reads a public key from the same form.
@@ -64,15 +73,24 @@ func parseKey(s string) (raw [32]byte, err error) {
 	return [32]byte(decoded), nil
 }
 
-// IsZero reports whether there is no key.
-func (k Key) IsZero() bool { return k == Key{} }
+// bytes are those of the key; zeros if it is none.
+func (k Key) bytes() []byte {
+	if k.raw == nil {
+		return make([]byte, 32)
+	}
+	return k.raw.bytes[:]
+}
 
-// Equal reports whether two keys are the same, in a time that tells nothing.
-func (k Key) Equal(other Key) bool { return subtle.ConstantTimeCompare(k.raw[:], other.raw[:]) == 1 }
+// IsZero reports whether there is no key.
+func (k Key) IsZero() bool { return k.Equal(Key{}) }
+
+// Equal reports whether two keys are the same, in a time that tells nothing. The
+// operator == does not.
+func (k Key) Equal(other Key) bool { return subtle.ConstantTimeCompare(k.bytes(), other.bytes()) == 1 }
 
 // Public returns the public key of a private one.
 func (k Key) Public() PublicKey {
-	private, err := ecdh.X25519().NewPrivateKey(k.raw[:])
+	private, err := ecdh.X25519().NewPrivateKey(k.bytes())
 	if err != nil { // it is of 32 bytes, which is all that is asked for
 		return PublicKey{}
 	}
@@ -80,7 +98,7 @@ func (k Key) Public() PublicKey {
 }
 
 // Reveal returns the key in base64. It is for files that only their owner reads.
-func (k Key) Reveal() string { return base64.StdEncoding.EncodeToString(k.raw[:]) }
+func (k Key) Reveal() string { return base64.StdEncoding.EncodeToString(k.bytes()) }
 
 const redacted = "[redacted]"
 

@@ -5,7 +5,6 @@ package wg
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -43,10 +42,7 @@ func (t *Tunnel) ListenPacket(network, address string) (net.PacketConn, error) {
 
 // opened is the error of a socket that could not be opened.
 func (t *Tunnel) opened(network string, at netip.AddrPort, err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err
-	}
-	return &net.OpError{Op: "listen", Net: network, Addr: addrOf(network, at), Err: t.ended(err)}
+	return &net.OpError{Op: "listen", Net: network, Addr: addrOf(network, at), Err: t.ended(inner(err))}
 }
 
 // ownAddr is where to listen.
@@ -139,16 +135,12 @@ const pingSize = 56
 // Ping sends an echo request to an address inside the tunnel, and returns how long the
 // answer took. Errors are like those of [Tunnel.DialContext].
 func (t *Tunnel) Ping(ctx context.Context, addr netip.Addr) (took time.Duration, err error) {
-	key, err := t.route(addr)
-	if err == nil {
+	if _, err = t.route(addr); err == nil {
 		took, err = t.stack.Ping(ctx, addr.Unmap(), pingSize)
-		err = t.explain(ctx, key, err)
+		err = t.explain(ctx, addr, err)
 	}
 	if err = t.ended(err); err == nil {
 		return took, nil
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err
-	}
-	return 0, &net.OpError{Op: "ping", Net: "ip", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: err}
+	return 0, &net.OpError{Op: "ping", Net: "ip", Addr: &net.IPAddr{IP: addr.AsSlice()}, Err: inner(err)}
 }

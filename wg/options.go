@@ -15,7 +15,8 @@ import (
 // Options say how a tunnel works. The zero value is good.
 type Options struct {
 	// ResolveEndpoint looks up the names of endpoints, outside of the tunnel. If nil,
-	// the resolver of the host does.
+	// the resolver of the host does. It is called by a goroutine for each peer, and has
+	// to return when ctx ends: until it does, that peer is not looked for again.
 	ResolveEndpoint func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	// SendBuffer and ReceiveBuffer are how many bytes a TCP connection may hold that
@@ -32,11 +33,14 @@ type Options struct {
 
 	// Control is called for each outer UDP socket after it was made and before it is
 	// bound, as that of [net.ListenConfig] is: to mark it, or to bind it to an
-	// interface. Packets then go out one by one, which takes more time than without.
+	// interface. It is called again whenever the sockets are opened anew; with its error
+	// they are not, which is tried again later. Packets then go out one by one, which
+	// takes more time than without. If nil, nobody is.
 	Control func(network, address string, c syscall.RawConn) error
 
 	// Capture is given each packet inside the tunnel, as it comes or goes. It must
-	// neither keep nor change it, and return soon. If nil, nobody is.
+	// neither keep nor change it, and return soon, since the packet waits. It is called
+	// by several goroutines at the same time. If nil, nobody is.
 	// [PCAP] makes a file of them.
 	Capture func(packet []byte, in bool)
 

@@ -33,7 +33,7 @@ func (t *Tunnel) Reconfigure(cfg *Config) error {
 	if err := t.movePort(from.ListenPort, to.ListenPort); err != nil {
 		return err
 	}
-	if err := t.device.IpcSet(to.uapiFrom(&from)); err != nil {
+	if err := t.device.IpcSet(to.uapiFrom(&from) + t.places(&from, &to)); err != nil {
 		return t.ended(fmt.Errorf("wg: configure the device: %w", err))
 	}
 	if err := t.stack.SetAddresses(to.own()); err != nil {
@@ -48,6 +48,23 @@ func (t *Tunnel) Reconfigure(cfg *Config) error {
 	defer t.mu.Unlock()
 	t.adopt(to)
 	return nil
+}
+
+// places tells the device where peers are that it has to be told of anew, as
+// [Config.uapiFrom] does for another key.
+func (t *Tunnel) places(from, to *Config) string {
+	if to.PrivateKey.Equal(from.PrivateKey) {
+		return ""
+	}
+	var b strings.Builder
+	states, _ := t.state()
+	for i := range to.Peers {
+		key := to.Peers[i].PublicKey
+		if at := states[key].endpoint; at.IsValid() {
+			b.WriteString(uapiEndpoint(key, at))
+		}
+	}
+	return b.String()
 }
 
 // mtu is the one that 0 stands for, too.
@@ -74,16 +91,23 @@ func (t *Tunnel) movePort(from, to uint16) error {
 }
 
 // uapiFrom writes for the device what is different from another configuration, the
-// port excepted. At no time is an address without a peer that has one before and after.
+// port excepted. At no time is an address without a peer that has one before and after,
+// unless the key of this end is another one: then all is made anew.
 func (c *Config) uapiFrom(from *Config) string {
 	var b strings.Builder
 	if !c.PrivateKey.Equal(from.PrivateKey) {
-		fmt.Fprintf(&b, "private_key=%s\n", hex.EncodeToString(c.PrivateKey.raw[:]))
+		// No session outlives the key. With peers, the device would wait for ever for an
+		// answer to a handshake that waits for the device: one takes the lock of the key
+		// first, and the other that of the handshake.
+		b.WriteString("replace_peers=true\n")
+		from = &Config{}
+		fmt.Fprintf(&b, "private_key=%s\n", hex.EncodeToString(c.PrivateKey.bytes()))
 	}
 	was, is := from.routes(), c.routes()
+	come, gone := is.without(was), was.without(is)
 	for i := range c.Peers {
 		p := &c.Peers[i]
-		added := is.of(p.PublicKey).without(was)
+		added := come.of(p.PublicKey)
 		if old := from.peer(p.PublicKey); old != nil && p.equal(old) && len(added) == 0 {
 			continue
 		}
@@ -98,7 +122,7 @@ func (c *Config) uapiFrom(from *Config) string {
 		if c.peer(key) == nil {
 			b.WriteString("remove=true\n")
 		}
-		for _, r := range was.of(key).without(is) {
+		for _, r := range gone.of(key) {
 			// One that another peer has got by now is not taken from it.
 			fmt.Fprintf(&b, "allowed_ip=-%s\n", r.network)
 		}

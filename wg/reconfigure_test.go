@@ -10,14 +10,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.zx2c4.com/wireguard/device"
 
 	"xeiaso.net/site/internal/test/wait"
 )
@@ -361,6 +365,50 @@ func TestAnOuterSocketThatWasLostIsOpenedAgain(t *testing.T) {
 		t.Fatalf("%v, the port was %d", err, port)
 	}
 	if err := said(conn); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKeysCanBeChangedInTheMiddleOfHandshakes(t *testing.T) {
+	a, b := pairOf(t)
+	up(t, a, b)
+	there := a.cfg.clone()
+	keys := make([]Key, 40) // the device takes one handshake in 20 ms from each
+	for i := range keys {
+		keys[i] = NewKey()
+		p := Peer{PublicKey: keys[i].Public(), PresharedKey: b.cfg.Peers[0].PresharedKey}
+		if i == 0 {
+			p.AllowedIPs = there.Peers[0].AllowedIPs
+		}
+		there.Peers = append(there.Peers, p)
+	}
+	if err := a.Reconfigure(&there); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		here := b.cfg.clone()
+		for i := range 400 + 1 {
+			here.PrivateKey = keys[i%len(keys)]
+			if err := b.Reconfigure(&here); err != nil {
+				t.Error(err)
+			}
+			if d := b.device.LookupPeer(device.NoisePublicKey(here.Peers[0].PublicKey.raw)); d != nil {
+				_ = d.SendHandshakeInitiation(false)
+			}
+			// The answer comes some time before, while or after the key is changed again.
+			for begin := time.Now(); time.Since(begin) < rand.N(2*time.Millisecond); {
+				runtime.Gosched()
+			}
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		panic("it hangs") // and so would Close
+	}
+	if _, err := b.Ping(t.Context(), netip.MustParseAddr("10.9.0.1")); err != nil {
 		t.Error(err)
 	}
 }

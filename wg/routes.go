@@ -20,13 +20,19 @@ type route struct {
 type routes []route
 
 func (c *Config) routes() routes {
+	owner := map[netip.Prefix]PublicKey{}
 	var all routes
 	for i := range c.Peers {
 		for _, n := range c.Peers[i].AllowedIPs {
 			n = n.Masked()
-			all = slices.DeleteFunc(all, func(r route) bool { return r.network == n })
-			all = append(all, route{n, c.Peers[i].PublicKey})
+			if _, again := owner[n]; !again {
+				all = append(all, route{network: n})
+			}
+			owner[n] = c.Peers[i].PublicKey
 		}
+	}
+	for i := range all {
+		all[i].peer = owner[all[i].network]
 	}
 	slices.SortStableFunc(all, func(a, b route) int { return cmp.Compare(b.network.Bits(), a.network.Bits()) })
 	return all
@@ -55,8 +61,12 @@ func (r routes) of(key PublicKey) (its routes) {
 
 // without are those that others does not have, with the same peer.
 func (r routes) without(others routes) (rest routes) {
+	known := make(map[route]bool, len(others))
+	for _, route := range others {
+		known[route] = true
+	}
 	for _, route := range r {
-		if !slices.Contains(others, route) {
+		if !known[route] {
 			rest = append(rest, route)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,5 +52,44 @@ func TestAPeerThatDoesNotAnswerIsATimeout(t *testing.T) {
 	var timeout net.Error
 	if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, context.Canceled) || !errors.As(err, &timeout) || !timeout.Timeout() || !strings.Contains(err.Error(), "a:1") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+func TestManyPeersAreLookedAtLessOften(t *testing.T) {
+	tunnel := &Tunnel{peers: map[PublicKey]*peer{}}
+	if got := tunnel.pause(); got != lookEvery {
+		t.Errorf("without peers: every %s", got)
+	}
+	for range 1000 {
+		tunnel.peers[NewKey().Public()] = &peer{}
+	}
+	tunnel.routes = make(routes, 10_000)
+	if got := tunnel.pause(); got < 3*lookEvery || got > lookSeldom {
+		t.Errorf("with a thousand peers: every %s", got)
+	}
+	tunnel.routes = make(routes, 1_000_000)
+	if got := tunnel.pause(); got != lookSeldom {
+		t.Errorf("with a million networks: every %s", got)
+	}
+}
+
+func TestTensOfThousandsOfNetworksAreNoTrouble(t *testing.T) {
+	cfg := &Config{PrivateKey: NewKey(), Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.2/32")}}
+	for range 2 {
+		p := Peer{PublicKey: NewKey().Public()}
+		for i := range 50_000 {
+			p.AllowedIPs = append(p.AllowedIPs, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 32))
+		}
+		cfg.Peers = append(cfg.Peers, p)
+	}
+	other := cfg.clone()
+	slices.Reverse(other.Peers)
+	begin := time.Now()
+	text := other.uapiFrom(cfg)
+	if took := time.Since(begin); took > 10*time.Second { // quadratic, it would be a minute
+		t.Errorf("it took %s", took)
+	}
+	if n := strings.Count(text, "\nallowed_ip=10."); n != 50_000 {
+		t.Errorf("%d networks move, want 50000", n)
 	}
 }

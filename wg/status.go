@@ -13,7 +13,7 @@ import (
 // Status is how a tunnel is.
 type Status struct {
 	Addrs      []netip.Addr `json:"addrs"`
-	ListenPort uint16       `json:"listen_port"` // of the outer socket; 0 before Up
+	ListenPort uint16       `json:"listen_port"` // of the outer socket; 0 before Up and after Close
 	Peers      []PeerStatus `json:"peers"`
 }
 
@@ -55,7 +55,7 @@ func (t *Tunnel) Status() Status {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s, now := Status{Addrs: t.cfg.own()}, time.Now()
-	if t.up {
+	if t.up && !t.isClosed() {
 		s.ListenPort = port
 	}
 	for _, c := range t.cfg.Peers {

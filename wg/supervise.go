@@ -5,6 +5,7 @@ package wg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -13,8 +14,10 @@ import (
 )
 
 const (
-	// lookEvery is how often peers are looked at.
-	lookEvery = 100 * time.Millisecond
+	// lookEvery is how often peers are looked at, as long as there are not very many,
+	// and lookSeldom how often at least.
+	lookEvery  = 100 * time.Millisecond
+	lookSeldom = time.Second
 	// reopenEvery is how often the outer socket is opened anew while no peer answers.
 	reopenEvery = 20 * time.Second
 	// jump is how far the clock on the wall may get from the one that only counts:
@@ -38,6 +41,8 @@ func (p *peer) trouble() error {
 		return fmt.Errorf("this host's clock was set back by %s, and peers refuse handshakes until it is where it was", p.setBack)
 	case len(p.endpoint.addrs) == 0 && p.endpoint.err != nil:
 		return p.endpoint.err
+	case len(p.endpoint.addrs) == 0 && p.endpoint.pending && !p.endpoint.waiting(time.Now()):
+		return errors.New("the name of its endpoint is still being looked up")
 	}
 	return p.problem
 }
@@ -46,8 +51,8 @@ func (p *peer) trouble() error {
 func (t *Tunnel) supervise() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(lookEvery)
+	defer timer.Stop()
 	clocks := t.readClocks()
 	opened := time.Now()
 	for {
@@ -61,14 +66,24 @@ func (t *Tunnel) supervise() {
 			t.reopen()
 			opened = time.Now()
 		}
+		timer.Reset(t.pause())
 		select {
-		case <-ticker.C:
+		case <-timer.C:
 		case f := <-t.found:
 			t.takeIn(f)
 		case <-t.closed:
 			return
 		}
 	}
+}
+
+// pause is how long to wait between two looks. The device tells all that it has each
+// time, which for a thousand peers with ten thousand networks takes some 5 ms.
+func (t *Tunnel) pause() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := 8*len(t.peers) + len(t.routes)
+	return min(lookEvery+lookEvery*time.Duration(lines)/4000, lookSeldom)
 }
 
 // clocks are read at the same time: one that can be set, and stands for how late it
@@ -184,7 +199,7 @@ func (t *Tunnel) call(key PublicKey, at netip.AddrPort, shake, anew bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if p := t.peers[key]; p != nil {
+	if p := t.peers[key]; p != nil && err != nil { // nil can also be that the device has just tried by itself
 		p.problem = err
 	}
 }

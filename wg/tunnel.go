@@ -220,15 +220,13 @@ func (t *Tunnel) Up(ctx context.Context) error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
 	for {
 		waiting := t.unanswered()
 		if len(waiting) == 0 {
 			return nil
 		}
 		select {
-		case <-ticker.C:
+		case <-time.After(t.pause() / 20):
 		case <-t.closed:
 			return net.ErrClosed
 		case <-ctx.Done():

@@ -4,7 +4,6 @@
 package wg
 
 import (
-	"bufio"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
@@ -26,7 +25,7 @@ func (c *Config) uapi() string {
 // uapiKeys writes all of a peer but where it is and what it has behind it.
 func (p *Peer) uapiKeys(b *strings.Builder) {
 	fmt.Fprintf(b, "public_key=%s\n", hex.EncodeToString(p.PublicKey.raw[:]))
-	fmt.Fprintf(b, "preshared_key=%s\n", hex.EncodeToString(p.PresharedKey.raw[:])) // zeros: none
+	fmt.Fprintf(b, "preshared_key=%s\n", hex.EncodeToString(p.PresharedKey.bytes())) // zeros: none
 	fmt.Fprintf(b, "persistent_keepalive_interval=%d\n", int(p.Keepalive.Round(time.Second).Seconds()))
 }
 
@@ -58,8 +57,8 @@ func parseUAPI(text string) (peers map[PublicKey]peerState, port uint16) {
 		}
 		state, seconds, nanoseconds = peerState{}, 0, 0
 	}
-	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
-		name, value, _ := strings.Cut(s.Text(), "=")
+	for line := range strings.SplitSeq(text, "\n") {
+		name, value, _ := strings.Cut(line, "=")
 		switch name {
 		case "listen_port":
 			n, _ := strconv.ParseUint(value, 10, 16)

@@ -38,7 +38,7 @@ type watch struct {
 	gap         time.Duration // from it to the next
 	silentSince time.Time     // since when what was sent has had no answer; zero: it has
 	patience    time.Duration // how long that may be
-	problem     error         // of the last attempt
+	problem     error         // of an attempt, until something can be sent
 }
 
 // see takes in how a peer is now, and reports whether there was a handshake.
@@ -52,6 +52,9 @@ func (w *watch) see(now time.Time, s peerState) (shook bool) {
 	shook = !s.lastHandshake.IsZero() && !s.lastHandshake.Equal(w.last.lastHandshake)
 	sent, received := s.sent-w.last.sent, s.received-w.last.received
 	w.last = s
+	if sent > 0 {
+		w.problem = nil
+	}
 	if shook {
 		if w.attempts > 0 && w.alive(now) { // it was only silent
 			w.patience = min(2*w.patience, longSilence)
@@ -97,7 +100,8 @@ func (w *watch) failing(now time.Time) bool {
 func (w *watch) due(now time.Time, called bool) (due, anew bool) {
 	switch {
 	case w.shook.IsZero() && called:
-		return now.Sub(w.tried) >= w.gap, w.attempts > 0
+		// The device may have tried before it knew where, and would not again.
+		return now.Sub(w.tried) >= w.gap, true
 	case w.silentSince.IsZero():
 		return false, false
 	case !w.alive(now): // the device has made the first attempt when it had something to send

@@ -163,6 +163,9 @@ func failure(ctx context.Context, server netip.AddrPort, err error) error {
 		return done(ctx, nil)
 	}
 	e := &net.DNSError{Err: err.Error(), UnwrapErr: err, Server: server.String(), IsTemporary: true}
+	if _, ok := err.(*net.OpError); ok {
+		e.UnwrapErr = nil // that the server refuses says nothing about the host
+	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		e.IsTimeout, e.Err = true, "the server does not answer"
