@@ -20,7 +20,7 @@ type Options struct {
 	ResolveEndpoint func(ctx context.Context, host string) ([]netip.Addr, error)
 
 	// SendBuffer and ReceiveBuffer are how many bytes a TCP connection may hold that
-	// were not acknowledged, or not read. If 0, 2 MiB.
+	// were not acknowledged, or not read. If 0, 2.5 MiB.
 	SendBuffer, ReceiveBuffer int
 
 	// RACK detects losses by time, RFC 8985, in place of by counting. It is better where
