@@ -25,7 +25,7 @@ import (
 const (
 	defaultMTU    = 1420
 	defaultQueue  = 256
-	defaultBatch  = 128 // what a WireGuard socket sends and receives at once on Linux
+	defaultBatch  = 128     // what a WireGuard socket sends and receives at once on Linux
 	defaultBuffer = 5 << 19 // more is faster alone, slower together (BenchmarkChoices), and takes memory
 	// initialBuffer is what a TCP connection begins with. It grows by itself, up
 	// to what Config says.
