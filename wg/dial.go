@@ -169,8 +169,48 @@ func (t *Tunnel) dialOne(ctx context.Context, network string, addr netip.AddrPor
 	if strings.HasPrefix(network, "udp") {
 		return orNil(t.stack.DialUDP(netip.AddrPort{}, addr))
 	}
-	conn, err := orNil(t.stack.DialTCP(ctx, netip.AddrPort{}, addr))
+	conn, err := t.connect(ctx, addr)
 	return conn, t.explain(ctx, addr.Addr(), err)
+}
+
+const (
+	// longWait is from when on TCP lets seconds go by before it tries again.
+	longWait = time.Second
+	// answerTime is how long what it has tried before may take to be answered.
+	answerTime = 250 * time.Millisecond
+)
+
+// connect connects by TCP. When a peer has come back meanwhile, it begins once more:
+// TCP itself tries after 1, 3, 7, 15 and 31 seconds, and so would wait for as long again.
+func (t *Tunnel) connect(ctx context.Context, addr netip.AddrPort) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	results := make(chan attempt, 2)
+	begin := func() {
+		conn, err := orNil(t.stack.DialTCP(ctx, netip.AddrPort{}, addr))
+		results <- attempt{conn, addr, err}
+	}
+	go begin()
+	pending, begun := 1, time.Now()
+	shaken := t.shaken()
+	var again <-chan time.Time
+	for {
+		select {
+		case r := <-results:
+			pending--
+			if r.err == nil || pending == 0 || ctx.Err() == nil && !os.IsTimeout(r.err) {
+				go closeLate(results, pending)
+				return r.conn, r.err
+			}
+		case <-shaken:
+			if shaken = t.shaken(); again == nil && time.Since(begun) > longWait {
+				shaken, again = nil, time.After(answerTime)
+			}
+		case <-again:
+			pending++
+			go begin()
+		}
+	}
 }
 
 // orNil has no pointer that is nil in an interface that is not.

@@ -161,6 +161,8 @@ func (t *Tunnel) tend(ctx context.Context, key PublicKey, state peerState) (fail
 	now := time.Now()
 	if p.see(now, state) {
 		p.setBack, p.endpoint.gap = 0, 0
+		close(t.shake)
+		t.shake = make(chan struct{})
 	}
 	due, anew := p.due(now, p.cfg.Endpoint != "")
 	act := due || p.endpoint.fresh

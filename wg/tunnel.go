@@ -44,6 +44,7 @@ type Tunnel struct {
 	resolver *dns.Client
 	peers    map[PublicKey]*peer
 	up       bool
+	shake    chan struct{} // closed at the next handshake, of any peer
 }
 
 // New makes a tunnel. It can be listened on, and sends nothing before [Tunnel.Up].
@@ -55,7 +56,7 @@ func New(cfg *Config, opts Options) (*Tunnel, error) {
 	opts.setDefaults()
 	t := &Tunnel{
 		opts: opts, log: opts.Logger, wall: time.Now,
-		closed: make(chan struct{}), found: make(chan found), peers: map[PublicKey]*peer{},
+		closed: make(chan struct{}), found: make(chan found), peers: map[PublicKey]*peer{}, shake: make(chan struct{}),
 	}
 	t.adopt(cfg.clone())
 	if err := t.open(); err != nil {
@@ -191,6 +192,13 @@ func (t *Tunnel) Close() error {
 	})
 	t.all.Wait()
 	return nil
+}
+
+// shaken is closed when a peer has answered, the next time.
+func (t *Tunnel) shaken() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.shake
 }
 
 func (t *Tunnel) isClosed() bool {

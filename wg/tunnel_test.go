@@ -12,9 +12,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"xeiaso.net/site/internal/test/wait"
 )
 
 // pairOf makes two ends of a tunnel, the second of which knows where the first is.
@@ -120,5 +123,58 @@ func TestAPeerThatIsNotThereIsNamed(t *testing.T) {
 	_, err = b.DialContext(dial, "tcp", "10.9.0.1:80")
 	if _, ok := errors.AsType[*PeerError](err); !ok || !os.IsTimeout(err) {
 		t.Errorf("Dial: %#v", err)
+	}
+}
+
+// TCP tries after 1, 3, 7 and 15 seconds. The handshake that is begun before the peer is
+// back is lost, and the next one, 5 seconds later, is done between the last two.
+func TestADialThatWaitsForAPeerBeginsAnewWhenItIsBack(t *testing.T) {
+	a, b := pairOf(t)
+	b.Close()
+	var mu sync.Mutex
+	ports := map[string]int{} // how often each was connected from
+	b, err := New(&b.cfg, Options{ResolveEndpoint: b.opts.ResolveEndpoint, Capture: func(p []byte, in bool) {
+		if syn := p[0] == 0x45 && p[9] == 6 && p[33]&0x12 == 0x02; syn && !in {
+			mu.Lock()
+			defer mu.Unlock()
+			ports[string(p[20:22])]++
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	up(t, a, b)
+	a.Close() // b has keys that nobody knows any more
+	dialed := make(chan error)
+	go func() {
+		conn, err := b.Dial("tcp", "10.9.0.1:80")
+		if err == nil {
+			err = said(conn)
+		}
+		dialed <- err
+	}()
+	wait.Until(t, "it has tried three times", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, n := range ports {
+			return n >= 3
+		}
+		return false
+	})
+	back, err := New(&a.cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer back.Close()
+	echo(t, back, ":80")
+	up(t, back)
+	if err := <-dialed; err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(ports) != 2 {
+		t.Errorf("it has tried %v", ports)
 	}
 }
