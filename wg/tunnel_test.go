@@ -59,22 +59,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func TestTwoEndsTalk(t *testing.T) {
 	a, b := pairOf(t)
-	l, err := a.Listen("tcp", ":80")
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				io.Copy(conn, conn)
-			}()
-		}
-	}()
+	echo(t, a, ":80")
 	if err := a.Up(t.Context()); err != nil { // has nobody to call
 		t.Fatal(err)
 	}
@@ -93,7 +78,7 @@ func TestTwoEndsTalk(t *testing.T) {
 		}
 		conn.Close()
 	}
-	_, err = b.Dial("tcp", "10.9.0.1:81")
+	_, err := b.Dial("tcp", "10.9.0.1:81")
 	if op, ok := errors.AsType[*net.OpError](err); !ok || !errors.Is(err, syscall.ECONNREFUSED) || op.Addr.String() != "10.9.0.1:81" {
 		t.Errorf("a closed port: %#v", err)
 	}
