@@ -94,6 +94,35 @@ func TestTwoEndsTalk(t *testing.T) {
 	}
 }
 
+// The host's own resolver is asked if nobody else is named.
+func TestAnEndpointWithANameOfTheHostIsFound(t *testing.T) {
+	a, b := pairOf(t)
+	b.Close()
+	cfg := b.cfg.clone()
+	_, port, err := net.SplitHostPort(cfg.Peers[0].Endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Peers[0].Endpoint = net.JoinHostPort("localhost", port)
+	b, err = New(&cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	echo(t, a, ":80")
+	up(t, a, b)
+	conn, err := b.Dial("tcp", "10.9.0.1:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := said(conn); err != nil {
+		t.Error(err)
+	}
+	if at := b.Status().Peers[0].Address.Addr(); !at.IsLoopback() {
+		t.Errorf("the peer is at %s", at)
+	}
+}
+
 func TestAPeerThatIsNotThereIsNamed(t *testing.T) {
 	_, b := pairOf(t) // the first is not up
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
